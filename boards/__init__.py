@@ -1,0 +1,1 @@
+"""FPGA targets: clocks, memories, pins and synthesis flows."""

@@ -1,0 +1,1 @@
+"""Celosia generates synthesizable RTL for LLM accelerators and proves it token by token."""

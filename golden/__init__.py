@@ -1,0 +1,1 @@
+"""The numpy side: a float reference and a bit-exact machine that runs compiled programs."""

@@ -1,0 +1,1 @@
+"""The RTL: every unit a parameterized Amaranth component."""

@@ -1,0 +1,1 @@
+"""Development scripts that produced the embedded model; they need the `train` extra."""

@@ -1,0 +1,1 @@
+"""Simulation: finding Verilator, caching compiled simulators, the RTL as a device."""
