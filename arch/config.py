@@ -1,0 +1,288 @@
+"""The configuration of an accelerator: what a user chooses, and what follows from it.
+
+`AcceleratorConfig` holds the choices in groups; every field has a unit, a legal range and a reason. `derive` checks
+the combination once and returns `Derived`, the numbers that the generator, the compiler and the models read.
+"""
+
+import tomllib
+from dataclasses import asdict, dataclass, field, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from .formats import BLOCK, WEIGHT_FORMATS, WeightFormat
+
+INTERLEAVE = 8
+"""Groups of C output channels whose blocks are interleaved, so that K stays in order and the adder never waits."""
+
+
+class ConfigError(ValueError):
+    """An illegal configuration: names the field, the value and the nearest legal one."""
+
+    def __init__(self, name: str, value: object, reason: str, legal: object) -> None:
+        super().__init__(f"{name} = {value!r}: {reason}; nearest legal value: {legal!r}")
+
+
+@dataclass(frozen=True)
+class Bus:
+    """The AXI4 memory port.
+
+    Attributes:
+        data_bits: width of the data bus in bits, a power of two from 64 to 512.
+        address_bits: width of an address in bits, 32 to 48.
+        outstanding: read bursts in flight, 1 to 64; latency x width / burst bytes of the memory behind the bus.
+        burst_beats: longest burst in beats, a power of two, 1 to 256 and at most 4096 bytes (AXI4, A3.4.1).
+    """
+
+    data_bits: int = 64
+    address_bits: int = 32
+    outstanding: int = 8
+    burst_beats: int = 16
+
+
+@dataclass(frozen=True)
+class Array:
+    """The matrix engine: `rows` x `channels` x 32 multiply-accumulates a cycle.
+
+    Attributes:
+        rows: activation rows that share a weight tile (R), a power of two from 1 to 32.
+        channels: output channels of a tile (C), a power of two from bus bytes / 16 to bus bytes / 4: a tile of 4-bit
+            weights fills at least one beat, its scales at most one.
+        activation_bits: bits of a quantized activation, 8 or 9.
+        formats: enabled weight formats, a subset of Q8_0, Q4_0, Q4_1.
+    """
+
+    rows: int = 4
+    channels: int = 2
+    activation_bits: int = 9
+    formats: tuple[str, ...] = ("Q8_0", "Q4_0", "Q4_1")
+
+
+@dataclass(frozen=True)
+class Vector:
+    """The vector unit and its memories.
+
+    Attributes:
+        lanes: float32 elements a cycle (V), a power of two from 2 to 16; divides the head size.
+        chunk: tokens of a prompt processed together (T), a multiple of `rows`, at most 32 (one page).
+        scratchpad_words: words of `lanes` float32 in the scratchpad.
+        activation_words: words of 32 quantized activations in each of the R activation banks.
+        parameter_words: words of `lanes` float32 for gains and biases of one instruction.
+        max_head_dim: largest head size in elements, padded to 32: 32 to 256.
+    """
+
+    lanes: int = 4
+    chunk: int = 8
+    scratchpad_words: int = 4096
+    activation_words: int = 256
+    parameter_words: int = 256
+    max_head_dim: int = 128
+
+
+@dataclass(frozen=True)
+class Cache:
+    """The paged KV cache.
+
+    Attributes:
+        pages: physical pages in memory, each of 32 positions (all layers), 1 to 65535.
+        sequences: block tables held on chip, 1 to 64.
+        pages_per_sequence: entries of a block table: the context in units of 32 positions, 1 to 4096.
+        tail_words: tile words (C x 32 bytes) of the on-chip buffer of the page being written, K and V each:
+            (KV heads x padded head size) / C at least.
+    """
+
+    pages: int = 64
+    sequences: int = 1
+    pages_per_sequence: int = 16
+    tail_words: int = 64
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The weight and KV stream.
+
+    Attributes:
+        fifo_beats: depth of the payload FIFO in bus beats, a power of two, 64 to 4096.
+        scale_fifo_beats: depth of the scale FIFO in bus beats, a power of two, 16 to 1024.
+        attention_lag: pages by which K runs ahead of V (S), 1 to 7.
+    """
+
+    fifo_beats: int = 512
+    scale_fifo_beats: int = 64
+    attention_lag: int = 2
+
+
+@dataclass(frozen=True)
+class Control:
+    """Instruction memory, sampling and tracing.
+
+    Attributes:
+        program_words: instructions (32 bytes each) in the instruction memory, 16 to 128.
+        top_k: candidates returned per step, 1 to 64.
+        clock_mhz: clock that figures in seconds assume, for reports only.
+    """
+
+    program_words: int = 64
+    top_k: int = 8
+    clock_mhz: float = 100.0
+
+
+@dataclass(frozen=True)
+class AcceleratorConfig:
+    """One accelerator. See the group classes for fields, units and ranges."""
+
+    name: str = "default"
+    bus: Bus = field(default_factory=Bus)
+    array: Array = field(default_factory=Array)
+    vector: Vector = field(default_factory=Vector)
+    cache: Cache = field(default_factory=Cache)
+    stream: Stream = field(default_factory=Stream)
+    control: Control = field(default_factory=Control)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "AcceleratorConfig":
+        """Build a config from nested plain data.
+
+        Raises:
+            ConfigError: an unknown group or field, or a value of the wrong type.
+        """
+        groups = {f.name: f.type for f in fields(cls)}
+        values: dict[str, Any] = {}
+        for key, value in data.items():
+            if key not in groups:
+                raise ConfigError(key, value, "no such group", sorted(groups))
+            values[key] = value if key == "name" else _group(key, groups[key], value)
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain data, the inverse of `from_dict`."""
+        return asdict(self)
+
+
+def _group(name: str, cls: Any, value: object) -> Any:
+    if not isinstance(value, dict):
+        raise ConfigError(name, value, "must be a table", {})
+    defaults = {f.name: getattr(cls(), f.name) for f in fields(cls)}
+    for key, item in value.items():
+        if key not in defaults:
+            raise ConfigError(f"{name}.{key}", item, "no such field", sorted(defaults))
+        wanted = (list, tuple) if isinstance(defaults[key], tuple) else type(defaults[key])
+        wanted = (int, float) if wanted is float else wanted
+        if not isinstance(item, wanted) or isinstance(item, bool):
+            raise ConfigError(f"{name}.{key}", item, f"must be of type {type(defaults[key]).__name__}", defaults[key])
+    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})
+
+
+PRESETS = resources.files(__package__) / "presets"
+
+
+def load_config(source: str | Path | None = None) -> AcceleratorConfig:
+    """Load a preset by name or a TOML file by path; None is the `default` preset.
+
+    Raises:
+        ConfigError: no such preset or file, malformed TOML, or an illegal value.
+    """
+    text = str(source or "default")
+    preset = PRESETS / f"{text}.toml"
+    try:
+        if not text.endswith(".toml") and preset.is_file():
+            data = tomllib.loads(preset.read_text())
+        elif Path(text).is_file():
+            data = tomllib.loads(Path(text).read_text())
+        else:
+            raise ConfigError("config", text, "no such preset or TOML file", preset_names())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError("config", text, f"not a TOML file ({error})", "a file as docs/config.md shows") from None
+    config = AcceleratorConfig.from_dict(data)
+    derive(config)
+    return config
+
+
+def preset_names() -> list[str]:
+    """Names of the presets that ship with the package, sorted."""
+    return sorted(p.name.removesuffix(".toml") for p in PRESETS.iterdir() if p.name.endswith(".toml"))
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What follows from a legal config; every consumer reads it here and computes none of it again.
+
+    Attributes:
+        bus_bytes: bytes per beat (W).
+        tile_beats: beats of a tile of 8-bit elements (B), also the banks of the payload FIFO.
+        row_groups: chunk / rows, the passes in which a full chunk uses a tile.
+        accumulators: accumulator entries, each rows x channels float32.
+        formats: enabled weight formats.
+        macs: multiply-accumulates per cycle.
+    """
+
+    bus_bytes: int
+    tile_beats: int
+    row_groups: int
+    accumulators: int
+    formats: tuple[WeightFormat, ...]
+    macs: int
+
+
+def _power_of_two(name: str, value: int, low: int, high: int) -> None:
+    if low <= value <= high and value & (value - 1) == 0:
+        return
+    nearest = min((1 << i for i in range(24) if low <= 1 << i <= high), key=lambda p: abs(p - value))
+    raise ConfigError(name, value, f"must be a power of two from {low} to {high}", nearest)
+
+
+def _within(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise ConfigError(name, value, f"must be from {low} to {high}", min(max(value, low), high))
+
+
+def derive(config: AcceleratorConfig) -> Derived:
+    """Check every field and combination; return what follows.
+
+    Raises:
+        ConfigError: the first illegal field or combination.
+    """
+    bus, array, vector, cache = config.bus, config.array, config.vector, config.cache
+    _power_of_two("bus.data_bits", bus.data_bits, 64, 512)
+    _within("bus.address_bits", bus.address_bits, 32, 48)
+    _within("bus.outstanding", bus.outstanding, 1, 64)
+    bus_bytes = bus.data_bits // 8
+    _power_of_two("bus.burst_beats", bus.burst_beats, 1, min(256, 4096 // bus_bytes))
+    _power_of_two("array.rows", array.rows, 1, 32)
+    _power_of_two("array.channels", array.channels, max(1, bus_bytes // 16), bus_bytes // 4)
+    _within("array.activation_bits", array.activation_bits, 8, 9)
+    for name in array.formats:
+        if name not in WEIGHT_FORMATS:
+            raise ConfigError("array.formats", name, "unknown weight format", sorted(WEIGHT_FORMATS))
+    if not array.formats:
+        raise ConfigError("array.formats", array.formats, "needs one format at least", ("Q8_0",))
+    _power_of_two("vector.lanes", vector.lanes, 2, 16)
+    _within("vector.chunk", vector.chunk, 1, BLOCK)
+    if vector.chunk % array.rows:
+        legal = max(array.rows, vector.chunk // array.rows * array.rows)
+        raise ConfigError("vector.chunk", vector.chunk, f"must be a multiple of array.rows = {array.rows}", legal)
+    _within("vector.scratchpad_words", vector.scratchpad_words, 64, 1 << 20)
+    _within("vector.activation_words", vector.activation_words, 16, 1 << 16)
+    _within("vector.parameter_words", vector.parameter_words, 16, 1 << 16)
+    if vector.max_head_dim % BLOCK or not 32 <= vector.max_head_dim <= 256:
+        legal = min(256, max(32, round(vector.max_head_dim / BLOCK) * BLOCK))
+        raise ConfigError("vector.max_head_dim", vector.max_head_dim, "must be a multiple of 32 from 32 to 256", legal)
+    _within("cache.pages", cache.pages, 1, 65535)
+    _within("cache.sequences", cache.sequences, 1, 64)
+    _within("cache.pages_per_sequence", cache.pages_per_sequence, 1, 4096)
+    _within("cache.tail_words", cache.tail_words, BLOCK // array.channels or 1, 1 << 16)
+    _power_of_two("stream.fifo_beats", config.stream.fifo_beats, 64, 4096)
+    _power_of_two("stream.scale_fifo_beats", config.stream.scale_fifo_beats, 16, 1024)
+    _within("stream.attention_lag", config.stream.attention_lag, 1, 7)
+    _within("control.program_words", config.control.program_words, 16, 128)
+    _within("control.top_k", config.control.top_k, 1, 64)
+    row_groups = vector.chunk // array.rows
+    widest = max(BLOCK, vector.max_head_dim) // array.channels
+    return Derived(
+        bus_bytes=bus_bytes,
+        tile_beats=array.channels * BLOCK // bus_bytes,
+        row_groups=row_groups,
+        accumulators=max(INTERLEAVE * row_groups, widest, 8),
+        formats=tuple(WEIGHT_FORMATS[name] for name in array.formats),
+        macs=array.rows * array.channels * BLOCK,
+    )
