@@ -18,7 +18,7 @@ coefficient is rounded knowing the rounding error of the next higher one.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from functools import cache
 from math import isqrt
@@ -197,7 +197,7 @@ def sigmoid_table() -> PolynomialTable:
         exponential = _DECIMAL.exp(_DECIMAL.divide(Decimal(-16 * numerator), Decimal(denominator)))
         return _integer(_DECIMAL.divide(Decimal(1), _DECIMAL.add(Decimal(1), exponential)))
 
-    return _fit("sigmoid", function, index_bits=9, fraction_bits=15, output_fraction_bits=24, result_fraction_bits=24)
+    return _fit("sigmoid", function, index_bits=9, fraction_bits=17, output_fraction_bits=24, result_fraction_bits=24)
 
 
 @cache
@@ -207,7 +207,7 @@ def normal_distribution_table() -> PolynomialTable:
         "normal_distribution",
         _normal_distribution,
         index_bits=9,
-        fraction_bits=15,
+        fraction_bits=17,
         output_fraction_bits=24,
         result_fraction_bits=24,
     )
@@ -224,4 +224,6 @@ def sine_table() -> PolynomialTable:
     def function(numerator: int, denominator: int) -> int:
         return _sine_of_quarter(numerator * cells + denominator, denominator * cells)
 
-    return _fit("sine", function, index_bits=9, fraction_bits=16, output_fraction_bits=25, result_fraction_bits=24)
+    table = _fit("sine", function, index_bits=9, fraction_bits=16, output_fraction_bits=25, result_fraction_bits=24)
+    # The first floor has nothing to lose at f = 0: without its share of the offset the sine of no turn is 0.
+    return replace(table, c0=(table.c0[0] - 1, *table.c0[1:]))
