@@ -1,0 +1,226 @@
+"""The outside of a bench: from an Amaranth component to a cocotb run on Verilator, compiled once per content."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import cocotb
+import cocotb_tools.config
+from amaranth.back import verilog
+from amaranth.lib import wiring
+from cocotb_tools import runner as cocotb_runner
+
+from celosia import sim
+from celosia.sim.cache import cached_build, content_key
+from celosia.sim.toolchain import Toolchain, find_toolchain, require_libpython
+
+from .bench import PARAMETERS_VARIABLE
+
+SEED_VARIABLE = "CELOSIA_SEED"
+WAVES_VARIABLE = "CELOSIA_WAVES"
+WAIVERS = Path(sim.__file__).with_name("waivers.vlt")
+TOP = "top"
+# Optimizing costs more than it saves in runs of a few thousand cycles; long benches pass `optimize=True`.
+_COMPILE_FLAGS = {False: "-O1", True: "-O3"}
+
+
+class BenchFailed(AssertionError):
+    """A cocotb test failed, or the simulator ended without a verdict."""
+
+
+class BuildFailed(RuntimeError):
+    """The Verilog does not pass lint or does not compile; the message holds the tool's own."""
+
+
+def run_bench(
+    component: wiring.Component,
+    test_module: str,
+    *,
+    name: str,
+    parameters: Mapping[str, Any],
+    seed: int | None = None,
+    public: Sequence[tuple[str, str]] = (),
+    optimize: bool = False,
+) -> None:
+    """Run the cocotb tests of a module on a component and raise if one fails.
+
+    Parameters
+    ----------
+    component : wiring.Component
+        Becomes module ``top``; its ports are visible to the bench, everything inside is not.
+    test_module : str
+        Dotted name of the module with ``@cocotb.test()`` functions.
+    name : str
+        Name of this bench and parameter set: default seed, printed line, waveform file.
+    parameters : Mapping
+        What the bench needs to know, as JSON values; it reads them with ``bench_parameters()``.
+    seed : int or None
+        None derives one from `name`; ``pytest --seed N`` overrides either.
+    public : sequence of (module, signal)
+        Verilog names inside the design that the bench reads too. Each slows the simulation.
+    optimize : bool
+        Compile for speed of simulation (worth it above some 100,000 cycles) instead of speed of compilation.
+
+    Raises
+    ------
+    BenchFailed
+        With name and message of every failed cocotb test.
+    BuildFailed
+        If Verilator reports anything but the waived warnings, or compilation fails.
+    ToolMissing
+        If the machine lacks Verilator, a compiler or a shared libpython.
+    """
+    seed = _choose_seed(name, seed)
+    print(f"bench {name}: seed {seed} (replay: pytest --seed {seed})")
+    waves = os.environ.get(WAVES_VARIABLE)
+    build = build_bench(component, public=public, optimize=optimize, waves=waves is not None)
+    with tempfile.TemporaryDirectory(prefix="celosia-bench-") as folder:
+        results = Path(folder) / "results.xml"
+        try:
+            cocotb_runner.get_runner("verilator").test(
+                test_module=test_module,
+                hdl_toplevel=TOP,
+                hdl_toplevel_lang="verilog",
+                build_dir=build,
+                test_dir=folder,
+                results_xml=str(results),
+                seed=seed,
+                waves=waves is not None,
+                extra_env={PARAMETERS_VARIABLE: json.dumps(dict(parameters))},
+            )
+        except SystemExit:
+            # The runner exits where a function would raise; the results file says what happened.
+            _raise_failures(results, name, seed)
+            raise BenchFailed(f"{name} (seed {seed}): the simulator failed after all tests passed") from None
+        finally:
+            if waves is not None:
+                _keep_waves(Path(folder) / "dump.vcd", Path(waves) / f"{name}.vcd")
+        _raise_failures(results, name, seed)
+
+
+def build_bench(
+    component: wiring.Component,
+    *,
+    public: Sequence[tuple[str, str]] = (),
+    optimize: bool = False,
+    waves: bool = False,
+) -> Path:
+    """Convert, lint and compile a component; returns the folder with the simulation, from the cache if it is there."""
+    require_libpython()
+    toolchain = find_toolchain()
+    source = verilog.convert(component, name=TOP, emit_src=False)
+    visible = _control_file(source, public)
+    arguments = ["--no-public-flat-rw", "-CFLAGS", _COMPILE_FLAGS[optimize]]
+    key = content_key(
+        source,
+        visible,
+        WAIVERS.read_bytes(),
+        json.dumps([arguments, waves, toolchain.version, toolchain.make_flags]),
+        # The simulation is linked against cocotb's libraries where they are.
+        f"{cocotb.__version__} {cocotb_tools.config.libs_dir}",
+    )
+
+    def build(folder: Path) -> None:
+        (folder / "top.v").write_text(source)
+        (folder / "public.vlt").write_text(visible)
+        lint(folder / "top.v", toolchain=toolchain)
+        _compile(folder, arguments, waves=waves, toolchain=toolchain)
+
+    return cached_build("bench", key, build)
+
+
+def lint(source: Path, *, toolchain: Toolchain) -> None:
+    """Run ``verilator --lint-only -Wall`` with the waivers.
+
+    Raises
+    ------
+    BuildFailed
+        With everything that Verilator says, if it says anything.
+    """
+    command = [toolchain.executable, "--lint-only", "-Wall", "--top-module", TOP, WAIVERS, source]
+    process = subprocess.run(command, env=toolchain.environment(), capture_output=True, text=True, check=False)
+    if process.returncode:
+        raise BuildFailed(f"lint of {source.name} failed:\n{process.stderr}")
+
+
+def _compile(folder: Path, arguments: list[str], *, waves: bool, toolchain: Toolchain) -> None:
+    log = folder / "build.log"
+    runner = cocotb_runner.get_runner("verilator")
+    try:
+        # The runner takes its tools from this process's environment only.
+        with _environment(toolchain.env):
+            runner.build(
+                sources=[WAIVERS, folder / "public.vlt", folder / "top.v"],
+                hdl_toplevel=TOP,
+                build_dir=folder,
+                build_args=arguments,
+                waves=waves,
+                log_file=log,
+            )
+    except RuntimeError as error:
+        raise BuildFailed(f"Verilator or the compiler failed:\n{log.read_text()[-4000:]}") from error
+    for leftover in [*folder.glob("*.o"), *folder.glob("*.a"), *folder.glob("*.gch")]:
+        leftover.unlink()  # most of the size, and never linked again
+
+
+def _control_file(source: str, public: Sequence[tuple[str, str]]) -> str:
+    """A Verilator control file that makes the ports of the top module, and `public`, accessible to the bench."""
+    body = re.search(rf"^module {TOP}\b.*?^endmodule", source, re.DOTALL | re.MULTILINE)
+    if body is None:
+        raise BuildFailed(f"no module {TOP} in the emitted Verilog")
+    ports = re.findall(r"^  (?:input|output|inout) (?:\[[^]]*\] )?(\S+);", body[0], re.MULTILINE)
+    lines = [
+        f'public_flat_rw -module "{module}" -var "{signal}"'
+        for module, signal in [*((TOP, port) for port in ports), *public]
+    ]
+    return "\n".join(["`verilator_config", *lines, ""])
+
+
+def _choose_seed(name: str, seed: int | None) -> int:
+    override = os.environ.get(SEED_VARIABLE)
+    if override is not None:
+        return int(override)
+    return zlib.crc32(name.encode()) if seed is None else seed
+
+
+def _raise_failures(results: Path, name: str, seed: int) -> None:
+    where = f"{name} (seed {seed})"
+    if not results.is_file():
+        raise BenchFailed(f"{where}: the simulator ended without a results file")
+    cases = list(ElementTree.parse(results).getroot().iter("testcase"))
+    if not cases:
+        raise BenchFailed(f"{where}: no cocotb test was found")
+    failures = [
+        f"{case.get('name')}: {fault.get('message') or fault.text}"
+        for case in cases
+        for fault in [*case.findall("failure"), *case.findall("error")]
+    ]
+    if failures:
+        raise BenchFailed("\n".join([f"{where}:", *failures]))
+
+
+def _keep_waves(recorded: Path, target: Path) -> None:
+    if recorded.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(recorded.read_bytes())
+
+
+@contextmanager
+def _environment(changes: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
