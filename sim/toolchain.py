@@ -76,7 +76,7 @@ def find_toolchain() -> Toolchain:
     missing = [tool for tool in ("g++", "make", "perl") if shutil.which(tool) is None]
     if missing:
         raise ToolMissing(
-            f"{', '.join(missing)} not found on PATH: install a C++ toolchain (Debian and Ubuntu: apt install g++ make perl)"
+            f"{', '.join(missing)} not found on PATH: install them (Debian and Ubuntu: apt install g++ make perl)"
         )
     return _on_path() or _in_wheel()
 

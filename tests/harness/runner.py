@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from amaranth.lib import wiring
 from cocotb_tools import runner as cocotb_runner
 
 from celosia import sim
-from celosia.sim.cache import cached_build, content_key
+from celosia.sim.cache import cache_root, cached_build, content_key
 from celosia.sim.toolchain import Toolchain, find_toolchain, require_libpython
 
 from .bench import PARAMETERS_VARIABLE
@@ -121,20 +122,16 @@ def build_bench(
     source = verilog.convert(component, name=TOP, emit_src=False)
     visible = _control_file(source, public)
     arguments = ["--no-public-flat-rw", "-CFLAGS", _COMPILE_FLAGS[optimize]]
-    key = content_key(
-        source,
-        visible,
-        WAIVERS.read_bytes(),
-        json.dumps([arguments, waves, toolchain.version, toolchain.make_flags]),
-        # The simulation is linked against cocotb's libraries where they are.
-        f"{cocotb.__version__} {cocotb_tools.config.libs_dir}",
-    )
+    # The simulation is linked against cocotb's libraries where they are, so their folder counts.
+    libraries = [cocotb.__version__, str(cocotb_tools.config.libs_dir)]
+    variant = json.dumps([arguments, waves, toolchain.version, toolchain.make_flags, libraries])
+    key = content_key(source, visible, WAIVERS.read_bytes(), variant)
 
     def build(folder: Path) -> None:
         (folder / "top.v").write_text(source)
         (folder / "public.vlt").write_text(visible)
         lint(folder / "top.v", toolchain=toolchain)
-        _compile(folder, arguments, waves=waves, toolchain=toolchain)
+        _with_runtime(folder, content_key(variant), lambda: _compile(folder, arguments, waves, toolchain))
 
     return cached_build("bench", key, build)
 
@@ -153,7 +150,27 @@ def lint(source: Path, *, toolchain: Toolchain) -> None:
         raise BuildFailed(f"lint of {source.name} failed:\n{process.stderr}")
 
 
-def _compile(folder: Path, arguments: list[str], *, waves: bool, toolchain: Toolchain) -> None:
+def _with_runtime(folder: Path, key: str, compile_design: Callable[[], None]) -> None:
+    """Compile a design with the Verilator runtime that an earlier one left: most of the cost of a small bench.
+
+    Objects newer than their sources are up to date for make, so it is enough to put them into the folder.
+    """
+    runtime = cache_root() / "runtime" / key
+    if runtime.is_dir():
+        for compiled in runtime.iterdir():
+            shutil.copy(compiled, folder)  # not copy2: the time of the copy is what counts
+    compile_design()
+
+    def keep(entry: Path) -> None:
+        for compiled in folder.glob("verilated*.o"):
+            shutil.copy(compiled, entry)
+
+    cached_build("runtime", key, keep)
+    for leftover in [*folder.glob("*.o"), *folder.glob("*.a"), *folder.glob("*.gch")]:
+        leftover.unlink()  # most of the size, and never linked again
+
+
+def _compile(folder: Path, arguments: list[str], waves: bool, toolchain: Toolchain) -> None:
     log = folder / "build.log"
     runner = cocotb_runner.get_runner("verilator")
     try:
@@ -169,8 +186,6 @@ def _compile(folder: Path, arguments: list[str], *, waves: bool, toolchain: Tool
             )
     except RuntimeError as error:
         raise BuildFailed(f"Verilator or the compiler failed:\n{log.read_text()[-4000:]}") from error
-    for leftover in [*folder.glob("*.o"), *folder.glob("*.a"), *folder.glob("*.gch")]:
-        leftover.unlink()  # most of the size, and never linked again
 
 
 def _control_file(source: str, public: Sequence[tuple[str, str]]) -> str:
