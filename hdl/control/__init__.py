@@ -1,0 +1,1 @@
+"""Control: registers, jobs, sequencer and the top level."""
