@@ -21,6 +21,7 @@ from platformdirs import user_cache_path
 
 # A build that fails with less than this free is reported as a full disk: compilers word it in their own ways.
 _FULL_BYTES = 8 << 20
+_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 
 
 class CacheError(RuntimeError):
@@ -119,13 +120,16 @@ def _cache_errors(folder: Path) -> Iterator[None]:
     advice = "or set CELOSIA_CACHE to another folder"
     try:
         yield
-    except PermissionError as error:
-        raise CacheError(f"cannot write to the cache folder {folder}: make it writable, {advice}") from error
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        raise CacheError(f"cannot use the cache folder {folder}: {error.strerror}: repair it, {advice}") from error
     except Exception as error:
-        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        if full or (folder.is_dir() and shutil.disk_usage(folder).free < _FULL_BYTES):
+        if (isinstance(error, OSError) and error.errno in _FULL_ERRORS) or _free_bytes(folder) < _FULL_BYTES:
             raise CacheError(f"no space left for the cache folder {folder}: free some, {advice}") from error
         raise
+
+
+def _free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
 
 
 def _folder_size(path: Path) -> int:

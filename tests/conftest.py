@@ -1,0 +1,24 @@
+"""Options of the whole suite; benches read them through the environment, which also reaches xdist's workers."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from .harness.runner import SEED_VARIABLE, WAVES_VARIABLE
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("celosia")
+    group.addoption("--seed", type=int, metavar="N", help="seed for every bench, instead of one derived from its name")
+    group.addoption("--waves", type=Path, metavar="DIR", help="record every bench as DIR/<bench>.vcd (rebuilds it)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    seed, waves = config.getoption("--seed"), config.getoption("--waves")
+    if seed is not None:
+        os.environ[SEED_VARIABLE] = str(seed)
+    if waves is not None:
+        os.environ[WAVES_VARIABLE] = str(waves.absolute())
