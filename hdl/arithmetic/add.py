@@ -1,0 +1,134 @@
+"""Float32 addition and subtraction."""
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from .common import FLOAT, WORD, delay, shift_left_to_one, shift_right_sticky
+
+# The sum has three bits below the mantissa (guard, round, sticky) and one above (carry).
+_WIDTH = 28
+
+
+class FloatAdd(wiring.Component):
+    """``o = rne32(a + b)``, or ``rne32(a - b)`` with `sub`; see docs/numerics-functions.md.
+
+    One result a cycle, `latency` cycles after its operands. While `en` is 0 the whole pipeline stands still. No valid
+    bits inside and no reset of data: the parent delays its own.
+
+    Members
+    -------
+    en : In(1)
+    a, b : In(32), machine floats
+    sub : In(1), negates `b`
+    o : Out(32)
+    overflow : Out(1), `o` was saturated
+
+    Attributes
+    ----------
+    latency : int
+    """
+
+    latency = 5
+
+    def __init__(self) -> None:
+        super().__init__({"en": In(1), "a": In(WORD), "b": In(WORD), "sub": In(1), "o": Out(WORD), "overflow": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        en = self.en
+
+        # 1. Order by magnitude, so that the difference is never negative, and find the distance.
+        a, b = FLOAT(self.a), FLOAT(self.b)
+        swap = Signal()
+        forward, backward = Signal(8), Signal(8)
+        m.d.comb += [
+            swap.eq(self.a[:31] < self.b[:31]),
+            forward.eq(a.exponent - b.exponent),
+            backward.eq(b.exponent - a.exponent),
+        ]
+        distance = Mux(swap, backward, forward)
+        sign = Signal(reset_less=True)
+        subtract = Signal(reset_less=True)
+        exponent = Signal(8, reset_less=True)
+        large = Signal(23, reset_less=True)
+        small = Signal(23, reset_less=True)
+        amount = Signal(5, reset_less=True)
+        far = Signal(reset_less=True)
+        small_zero = Signal(reset_less=True)
+        with m.If(en):
+            m.d.sync += [
+                sign.eq(Mux(swap, b.sign ^ self.sub, a.sign)),
+                subtract.eq(a.sign ^ b.sign ^ self.sub),
+                exponent.eq(Mux(swap, b.exponent, a.exponent)),
+                large.eq(Mux(swap, b.mantissa, a.mantissa)),
+                small.eq(Mux(swap, a.mantissa, b.mantissa)),
+                amount.eq(distance),
+                far.eq(distance[5:].any()),
+                small_zero.eq((a.exponent == 0) | (b.exponent == 0)),
+            ]
+
+        # 2. Align the smaller operand: 24 bits, guard and round, and everything below as one sticky bit. It leaves
+        # inverted where it is to be subtracted.
+        present = Signal(26)
+        m.d.comb += present.eq(Mux(far | small_zero, 0, Cat(C(0, 2), small, 1)))
+        shifted, lost = shift_right_sticky(m, present, amount, name="align")
+        aligned = Signal(27, reset_less=True)
+        large_2 = delay(m, large, 1, enable=en, name="large_2")
+        subtract_2 = delay(m, subtract, 1, enable=en, name="subtract_2")
+        exponent_2 = delay(m, exponent, 1, enable=en, name="exponent_2")
+        sticky = (lost | far) & ~small_zero
+        with m.If(en):
+            m.d.sync += aligned.eq(Cat(sticky, shifted) ^ subtract.replicate(27))
+
+        # 3. Add. The one that completes the two's complement is carried in from a bit below. First step of normalising.
+        total = Signal(_WIDTH)
+        m.d.comb += total.eq((Cat(subtract_2, C(0, 3), large_2, C(1, 2)) + Cat(subtract_2, aligned, subtract_2)) >> 1)
+        coarse, empty_16 = shift_left_to_one(m, total, 16, name="total")
+        coarse_3 = delay(m, coarse, 1, enable=en, name="coarse_3")
+        empty_16_3 = delay(m, empty_16, 1, enable=en, name="empty_16_3")
+        exponent_3 = delay(m, exponent_2, 1, enable=en, name="exponent_3")
+
+        # 4. Normalise. What will overflow becomes the largest number here, before rounding.
+        value, empties = coarse_3, [empty_16_3]
+        for step in (8, 4, 2, 1):
+            value, empty = shift_left_to_one(m, value, step, name="coarse")
+            empties.insert(0, empty)
+        full = Signal()
+        overflow = Signal()
+        m.d.comb += [
+            full.eq(coarse_3[2:27].all() & ~coarse_3[27]),
+            overflow.eq((exponent_3 == 254) & ~empty_16_3 & (coarse_3[27] | full)),
+        ]
+        mantissa = Signal(24, reset_less=True)
+        guard = Signal(reset_less=True)
+        below = Signal(reset_less=True)
+        zeros = Signal(5, reset_less=True)
+        overflow_4 = Signal(reset_less=True)
+        with m.If(en):
+            m.d.sync += overflow_4.eq(overflow)
+            with m.If(overflow):
+                m.d.sync += [mantissa.eq(~0), guard.eq(0), zeros.eq(1)]
+            with m.Else():
+                m.d.sync += [mantissa.eq(value[4:]), guard.eq(value[3]), zeros.eq(Cat(empties))]
+            m.d.sync += below.eq(value[:3].any())
+        # The leading one of the sum, at its top, has exponent + 1; -zeros is ~zeros + 1.
+        base = Signal(9)
+        m.d.comb += base.eq(exponent_3 + 2)
+        base_4 = delay(m, base, 1, enable=en, name="base_4")
+        sign_4 = delay(m, sign, 3, enable=en, name="sign_4")
+        none_4 = delay(m, exponent == 0, 3, enable=en, name="none_4")
+
+        # 5. Round; a carry out of the mantissa goes into the exponent. A sum below 2**-126 was exact: no rounding
+        # hides behind the test for a flush.
+        up = guard & (below | mantissa[0])
+        rounded = Signal(33)
+        m.d.comb += rounded.eq(Cat(mantissa[:23], base_4) + Cat(up, C(0, 22), ~zeros, C(0x1F, 5)))
+        low_exponent = rounded[23:]
+        with m.If(en):
+            m.d.sync += self.overflow.eq(overflow_4)
+            with m.If(none_4 | ~mantissa[23] | low_exponent[9] | ~low_exponent.any()):
+                m.d.sync += self.o.eq(0)
+            with m.Else():
+                m.d.sync += self.o.eq(Cat(rounded[:31], sign_4))
+        return m

@@ -1,0 +1,98 @@
+"""Float32 multiplication."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from .common import FLOAT, LARGEST, WORD, delay
+
+
+class FloatMultiply(wiring.Component):
+    """``o = rne32(a * b)``; see docs/numerics-functions.md.
+
+    One result a cycle, `latency` cycles after its operands. While `en` is 0 the whole pipeline stands still. No valid
+    bits inside and no reset of data: the parent delays its own. Four 12 x 12 multipliers with registers on both sides.
+
+    Members
+    -------
+    en : In(1)
+    a, b : In(32), machine floats
+    o : Out(32)
+    overflow : Out(1), `o` was saturated
+
+    Attributes
+    ----------
+    latency : int
+    """
+
+    latency = 5
+
+    def __init__(self) -> None:
+        super().__init__({"en": In(1), "a": In(WORD), "b": In(WORD), "o": Out(WORD), "overflow": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        en = self.en
+
+        # 1. Operands into registers.
+        a, b = FLOAT(self.a), FLOAT(self.b)
+        left, right = Signal(24, reset_less=True), Signal(24, reset_less=True)
+        exponents = Signal(9, reset_less=True)
+        with m.If(en):
+            m.d.sync += [
+                left.eq(Cat(a.mantissa, 1)),
+                right.eq(Cat(b.mantissa, 1)),
+                exponents.eq(a.exponent + b.exponent),
+            ]
+        sign = delay(m, a.sign ^ b.sign, 4, enable=en, name="sign")
+        zero = delay(m, (a.exponent == 0) | (b.exponent == 0), 3, enable=en, name="zero")
+
+        # 2. Partial products.
+        low, high = Signal(24, reset_less=True), Signal(24, reset_less=True)
+        cross, crossed = Signal(24, reset_less=True), Signal(24, reset_less=True)
+        with m.If(en):
+            m.d.sync += [
+                low.eq(left[:12] * right[:12]),
+                cross.eq(left[:12] * right[12:]),
+                crossed.eq(left[12:] * right[:12]),
+                high.eq(left[12:] * right[12:]),
+            ]
+
+        # 3. The product, in [2**46, 2**48). Its low 12 bits need no adder.
+        product = Signal(48, reset_less=True)
+        middle = Signal(25)
+        m.d.comb += middle.eq(cross + crossed)
+        with m.If(en):
+            m.d.sync += product.eq(Cat(low[:12], Cat(low[12:], high) + middle))
+
+        # 4. Bring the leading one to bit 23; what will be flushed is known before rounding.
+        top = product[47]
+        exponent = Signal(signed(10))
+        m.d.comb += exponent.eq(delay(m, exponents, 2, enable=en, name="exponents_3") - 127 + top)
+        mantissa = Signal(23, reset_less=True)
+        up = Signal(reset_less=True)
+        exponent_4 = Signal(9, reset_less=True)
+        flush = Signal(reset_less=True)
+        guard = Mux(top, product[23], product[22])
+        below = product[:22].any() | (top & product[22])
+        odd = Mux(top, product[24], product[23])
+        with m.If(en):
+            m.d.sync += [
+                mantissa.eq(Mux(top, product[24:47], product[23:46])),
+                up.eq(guard & (below | odd)),
+                exponent_4.eq(exponent),
+                flush.eq(zero | (exponent < 1)),
+            ]
+
+        # 5. Round; a carry out of the mantissa goes into the exponent.
+        rounded = Signal(32)
+        m.d.comb += rounded.eq(Cat(mantissa, exponent_4) + up)
+        saturate = Signal()
+        m.d.comb += saturate.eq(~flush & (rounded[31] | rounded[23:31].all()))
+        with m.If(en):
+            m.d.sync += self.overflow.eq(saturate)
+            with m.If(flush):
+                m.d.sync += self.o.eq(0)
+            with m.Else():
+                m.d.sync += self.o.eq(Cat(Mux(saturate, LARGEST, rounded[:31]), sign))
+        return m
