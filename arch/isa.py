@@ -84,6 +84,9 @@ class Flag(IntFlag):
     """QUANTIZE: the activation's result is multiplied by the tensor at scratchpad word aux."""
 
 
+NO_FLAGS = Flag(0)
+
+
 class Status(IntEnum):
     """Why the machine stopped; the low byte of the STATUS register's cause."""
 
@@ -133,7 +136,7 @@ class Instruction:
 
     opcode: Opcode
     format: int = 0
-    flags: Flag = Flag(0)
+    flags: Flag = NO_FLAGS
     src: int = 0
     dst: int = 0
     n: int = 0

@@ -6,7 +6,7 @@ they write is visible; one instruction runs at a time, except for the stream uni
 """
 
 from amaranth import signed, unsigned
-from amaranth.lib import data, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arch.config import AcceleratorConfig, derive
@@ -29,11 +29,13 @@ COMMAND = data.StructLayout(
         "rows": 6,
         "position": 20,
         "sequence": 6,
+        "token": 20,
     }
 )
 """An instruction in its context.
 
 layer: current layer. rows: tokens of this pass, 1 to 32. position: of the pass's first token. sequence: block table.
+token: index of the pass's first token in the token memory.
 """
 
 ACCUMULATOR_BANKS = 2
@@ -159,6 +161,11 @@ def write_port(address: object, word: object, mask: int) -> wiring.Signature:
 def lookup_port() -> wiring.Signature:
     """A block-table lookup seen from the asker: one cycle after `sequence` and `index`, `page` and `mapped`."""
     return wiring.Signature({"sequence": Out(6), "index": Out(15), "page": In(16), "mapped": In(1)})
+
+
+def auxiliary_port(data_bits: int) -> wiring.Signature:
+    """Single-beat reads seen from the asker: beat addresses out, beats in the same order back."""
+    return wiring.Signature({"o_address": Out(stream.Signature(48)), "i_beat": In(stream.Signature(data_bits))})
 
 
 FAULT = data.StructLayout({"status": 8, "address": 48})

@@ -9,8 +9,11 @@ from ...arch.formats import BLOCK
 JOB = data.StructLayout({"sequence": 6, "position": 20, "count": 20, "steps": 20})
 """A job: positions `position` .. are computed for `count` tokens, then `steps` tokens are sampled."""
 
-PASS = data.StructLayout({"rows": 6, "position": 20, "token": 20, "head": 1})
-"""A pass: `rows` tokens from index `token` of the token memory, at `position`; `head`: it samples."""
+PASS = data.StructLayout({"rows": 6, "position": 20, "token": 20, "head": 1, "final": 1})
+"""A pass: `rows` tokens from index `token` of the token memory, at `position`.
+
+head: it samples. final: it is the job's last one, unless the text ends earlier.
+"""
 
 
 class PassGenerator(wiring.Component):
@@ -72,6 +75,7 @@ class PassGenerator(wiring.Component):
                     now.position.eq(position),
                     now.token.eq(token),
                     now.head.eq((left <= rows) & (steps != 0)),
+                    now.final.eq((left <= rows) & (steps <= 1)),
                 ]
                 m.next = "Send"
             with m.State("Send"):

@@ -83,7 +83,7 @@ class RegisterBlock(wiring.Component):
 
     Members:
         bus : In(axi4_lite).
-        Per field, named by `member`: Out(width) where the block stores or pulses it; In(width) where hardware drives it;
+        Per field, named by `member`: Out(width) where the block stores or pulses it; In(width) where hardware does;
         `<name>_set` : In(1) for write-one-to-clear bits; `<name>_load`, `<name>_value` where hardware may load it too.
         write, read : Out(1), an access to `address` happens this cycle; a stored field has its new value the next one.
         address : Out(12). written : Out(32), the value of a write.
