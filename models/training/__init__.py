@@ -1,1 +1,1 @@
-"""Development scripts that produced the embedded model; they need the `train` extra."""
+"""How the embedded model was made: a corpus generator in pure Python, and a trainer that needs the `train` extra."""

@@ -1,0 +1,157 @@
+"""Trains the embedded default model from nothing and writes it as a Hugging Face folder.
+
+    python -m celosia.models.training.train --output DIR [--steps N] [--seed S]
+
+The corpus is generated while training. Projections are trained by Muon (momentum made orthogonal by a Newton-Schulz
+iteration), embedding and norms by Adam. After the first quarter of the steps the forward pass uses weights rounded to
+Q4_0 and Q8_0 with straight-through gradients.
+"""
+
+import argparse
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from . import export, generator
+from .network import CONTEXT, Network, Precision
+
+ROWS = 8  # rows of 512 tokens in a step
+VALIDATION_SEED, VALIDATION_ROWS = 1_000_003, 64
+PROMPTS = ("Once upon a time", "The little fox", "One day", "Lily", "The dragon")
+FLOAT, WEIGHTS = Precision(), Precision(weights=True)
+DEVICE = Precision(weights=True, activations=True)
+
+
+def rows(seed: int) -> Iterator[list[int]]:
+    """Endless rows of 513 token ids: stories separated by `END`, two thirds of the rows starting with it."""
+    source = generator.stories(seed)
+    count = 0
+    while True:
+        tokens = [] if count % 3 == 0 else [generator.END]
+        while len(tokens) <= CONTEXT:
+            tokens += [*next(source).encode("ascii"), generator.END]
+        yield tokens[: CONTEXT + 1]
+        count += 1
+
+
+def batches(seed: int, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless (inputs, targets), each [size, 512] int64."""
+    source = rows(seed)
+    while True:
+        block = torch.tensor([next(source) for _ in range(size)])
+        yield block[:, :-1], block[:, 1:]
+
+
+def loss_of(network: Network, inputs: Tensor, targets: Tensor, precision: Precision) -> Tensor:
+    """Mean negative log-likelihood of the targets in nats per byte."""
+    logits = network(inputs, precision).float()
+    return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+
+@torch.no_grad()
+def bits_per_byte(network: Network, precision: Precision) -> float:
+    """Loss in bits per byte over `VALIDATION_ROWS` rows of stories from a seed that training does not use."""
+    source = batches(VALIDATION_SEED, ROWS)
+    count = VALIDATION_ROWS // ROWS
+    return sum(loss_of(network, *next(source), precision).item() for _ in range(count)) / count / math.log(2)
+
+
+@torch.no_grad()
+def greedy(network: Network, prompt: str, length: int = 480) -> bytes:
+    """`prompt` and its most likely continuation, up to and including the first `END` or to `length` bytes in all."""
+    tokens = list(prompt.encode("ascii"))
+    while len(tokens) < length and tokens[-1] != generator.END:
+        tokens.append(int(network(torch.tensor([tokens]), DEVICE)[0, -1].argmax()))
+    return bytes(tokens)
+
+
+class Muon(torch.optim.Optimizer):
+    """Nesterov momentum whose update of each matrix is replaced by the nearest semi-orthogonal one."""
+
+    def __init__(self, parameters: list[Tensor], rate: float, momentum: float = 0.95) -> None:
+        super().__init__(parameters, {"lr": rate, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:
+        for group in self.param_groups:
+            for weight in group["params"]:
+                memory = self.state[weight].setdefault("momentum", torch.zeros_like(weight))
+                memory.lerp_(weight.grad, 1 - group["momentum"])
+                update = orthogonal(weight.grad.lerp(memory, group["momentum"]))
+                weight.add_(update, alpha=-group["lr"] * max(1.0, weight.shape[0] / weight.shape[1]) ** 0.5)
+
+
+def orthogonal(matrix: Tensor) -> Tensor:
+    """`matrix` with its singular values driven to about 1 by five quintic Newton-Schulz steps."""
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = matrix.T if tall else matrix
+    x = x / (x.norm() + 1e-12)
+    for _ in range(5):
+        gram = x @ x.T
+        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+    return x.T if tall else x
+
+
+def schedule(progress: float) -> float:
+    """Learning-rate factor at `progress` in 0..1: a short rise, level to 40 %, then linear to 0."""
+    return min(1.0, progress / 0.01, (1 - progress) / 0.6)
+
+
+def train(network: Network, steps: int, seed: int) -> None:
+    """Train `network` in place for `steps` steps, printing the loss as it goes."""
+    matrices = [p for p in network.model.layers.parameters() if p.ndim == 2]
+    others = [p for n, p in network.named_parameters() if p.ndim == 1 or "embed" in n]
+    optimizers = [(Muon(matrices, 0.02), 0.02), (torch.optim.Adam(others, 4e-3, betas=(0.9, 0.98)), 4e-3)]
+    source = batches(seed, ROWS)
+    began = time.monotonic()
+    running = math.nan
+    for step in range(steps):
+        precision = WEIGHTS if step >= steps // 4 else FLOAT
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = loss_of(network, *next(source), precision)
+        loss.backward()
+        for optimizer, rate in optimizers:
+            optimizer.param_groups[0]["lr"] = rate * schedule((step + 1) / steps)
+            optimizer.step()
+            optimizer.zero_grad()
+        bits = loss.item() / math.log(2)
+        running = bits if math.isnan(running) else 0.98 * running + 0.02 * bits
+        if (step + 1) % 100 == 0:
+            print(f"step {step + 1}/{steps}  {running:.4f} bits/byte  {time.monotonic() - began:.0f} s", flush=True)
+
+
+def report(network: Network) -> None:
+    """Print the validation losses and greedy samples."""
+    for name, precision in (("float", FLOAT), ("Q4_0/Q8_0 weights", WEIGHTS), ("and 9-bit activations", DEVICE)):
+        print(f"{name}: {bits_per_byte(network, precision):.4f} bits/byte", flush=True)
+    for prompt in PROMPTS:
+        print(f"{prompt!r}: {greedy(network, prompt)!r}", flush=True)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description="Train the embedded default model and write it as a Hugging Face folder."
+    )
+    parser.add_argument("--output", type=Path, required=True, help="folder to write the model to")
+    parser.add_argument("--steps", type=int, default=6000, help="optimizer steps of 4,096 bytes (default 6000)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of weights and corpus (default 1)")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    options = parser.parse_args()
+    if options.steps < 1:
+        parser.error(f"--steps {options.steps}: must be 1 or more")
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    network = Network()
+    train(network, options.steps, options.seed)
+    export.write(network, options.output)
+    report(network)
+
+
+if __name__ == "__main__":
+    main()
