@@ -1,0 +1,63 @@
+"""The wheel holds every module and data file of the tree, under `celosia` and nowhere else, and imports from there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("arch", "boards", "driver", "golden", "hdl", "models", "sim")
+DATA = ("arch/presets/*.toml", "arch/registers.rdl", "models/celosia-tiny/*", "sim/*.cpp", "sim/*.h", "sim/*.vlt")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel built from a copy of what git tracks, so that nothing ignored slips in and the tree stays clean."""
+    folder = tmp_path_factory.mktemp("wheel")
+    listing = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    for name in listing.stdout.splitlines():
+        if (ROOT / name).is_file():
+            target = folder / "source" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(ROOT / name)
+    command = [sys.executable, "-m", "build", "--wheel", "--outdir", folder, folder / "source"]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stdout + process.stderr
+    return next(folder.glob("*.whl"))
+
+
+def test_wheel_holds_every_file(wheel: Path) -> None:
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert {name.split("/")[0] for name in names} == {"celosia"}
+    expected = {str(path.relative_to(ROOT)) for path in (ROOT / "celosia").glob("*.py")} | {"celosia/py.typed"}
+    for folder in FOLDERS:
+        expected |= {f"celosia/{path.relative_to(ROOT)}" for path in (ROOT / folder).rglob("*.py")}
+    for pattern in DATA:
+        expected |= {f"celosia/{path.relative_to(ROOT)}" for path in ROOT.glob(pattern) if path.is_file()}
+    assert names == expected
+
+
+def test_wheel_imports_away_from_the_tree(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    modules = ", ".join(f"celosia.{folder}" for folder in FOLDERS)
+    code = f"import {modules}; print(celosia.hdl.__file__, celosia.sim.__file__)"
+    process = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert all(str(tmp_path / "site" / "celosia") in path for path in process.stdout.split())
