@@ -16,14 +16,14 @@ INSTRUCTION_BITS = INSTRUCTION_BYTES * 8
 class InstructionMemory(wiring.Component):
     """The program, loaded from memory when a job starts; two read ports, one cycle of latency.
 
-    Loading asks for one beat per cycle and takes about the memory's latency plus one cycle per beat.
+    Loading asks for one beat per cycle and takes about the memory's latency plus one cycle per beat. A reset stops it.
 
     Parameters:
         config: bus width and `control.program_words`.
 
     Members:
         load : In(1), pulse: load `length` instructions from bus address `base`. done : Out(1), pulse: loaded.
-        clear : In(1), stop loading. memory : Out(auxiliary_port).
+        memory : Out(auxiliary_port).
         sequencer, stream : In(read_port), the two readers.
     """
 
@@ -37,7 +37,6 @@ class InstructionMemory(wiring.Component):
                 "base": In(48),
                 "length": In(8),
                 "done": Out(1),
-                "clear": In(1),
                 "memory": Out(auxiliary_port(self.bus_bytes * 8)),
                 "sequencer": In(port),
                 "stream": In(port),
@@ -90,8 +89,6 @@ class InstructionMemory(wiring.Component):
                             m.d.sync += pending.eq(per_beat)
                 with m.If(written >= self.length):
                     m.d.comb += self.done.eq(1)
-                    m.next = "Idle"
-                with m.If(self.clear):
                     m.next = "Idle"
         return m
 

@@ -20,7 +20,7 @@ class PassGenerator(wiring.Component):
     """Cut a job into passes (docs/numerics.md, 10): chunks of at most `chunk` tokens that never cross a page.
 
     One pass every three cycles at most. The generator knows nothing of an early end of text: whoever stops early
-    asserts `clear`.
+    resets it (`ResetInserter`).
 
     Parameters:
         chunk: most tokens of a pass, 1 to 32.
@@ -28,14 +28,13 @@ class PassGenerator(wiring.Component):
     Members:
         i : In(stream(JOB)), a job; ready while idle.
         o : Out(stream(PASS)), its passes; the last chunk of a job with steps > 0 and all decode steps have `head`.
-        clear : In(1), forget the job.
     """
 
     def __init__(self, *, chunk: int) -> None:
         if not 1 <= chunk <= BLOCK:
             raise ValueError(f"chunk = {chunk!r}: must be from 1 to {BLOCK}")
         self.chunk = chunk
-        super().__init__({"i": In(stream.Signature(JOB)), "o": Out(stream.Signature(PASS)), "clear": In(1)})
+        super().__init__({"i": In(stream.Signature(JOB)), "o": Out(stream.Signature(PASS))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -89,6 +88,4 @@ class PassGenerator(wiring.Component):
                     with m.If(now.head):
                         m.d.sync += steps.eq(steps - 1)
                     m.next = "Measure"
-            with m.If(self.clear):
-                m.next = "Idle"
         return m
