@@ -1,0 +1,24 @@
+"""From a model and a config to a program, a packed image and a memory map: passes over a plain data structure."""
+
+from .compile import Plan, compile_model, default_context, plan
+from .compiled import CompiledModel, Note, write_folder
+from .errors import FitError, Misfit
+from .geometry import ModelGeometry
+from .weights import AUTO, FormatPlan, choose_formats, uniform_formats
+
+__all__ = [
+    "AUTO",
+    "CompiledModel",
+    "FitError",
+    "FormatPlan",
+    "Misfit",
+    "ModelGeometry",
+    "Note",
+    "Plan",
+    "choose_formats",
+    "compile_model",
+    "default_context",
+    "plan",
+    "uniform_formats",
+    "write_folder",
+]

@@ -1,0 +1,198 @@
+"""The result of compilation: everything that a device needs, and names for people."""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...arch.config import AcceleratorConfig
+from ...arch.isa import INSTRUCTION_BYTES, Geometry, Instruction
+from ...arch.model import ModelConfig
+from .memory import MemoryMap, Placement, Region
+from .program import Operand
+from .weights import FormatPlan
+
+MANIFEST_VERSION = 1
+IMAGE_FILE, LISTING_FILE, MANIFEST_FILE = "image.bin", "program.txt", "manifest.json"
+
+
+@dataclass(frozen=True)
+class Note:
+    """Names of one instruction's tensors.
+
+    Attributes:
+        reads, writes: on-chip tensors.
+        memory: SPM, AM or PM if `writes` is a tensor there, else "".
+        width: elements of a row of what it writes, 0 if nothing.
+        operand: what it streams or gathers, "" if nothing.
+    """
+
+    reads: tuple[str, ...]
+    writes: str
+    memory: str
+    width: int
+    operand: str
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledModel:
+    """A model on a config.
+
+    Attributes:
+        config, model, formats: what was compiled.
+        geometry: geometry field of the attention instructions.
+        context: positions that a sequence may have.
+        memory: memory map; offsets are relative to the start of the image.
+        program: instructions, also at the start of the image.
+        notes: names, one per instruction.
+        image: uint8 [memory.image_bytes].
+        seconds: time that compilation took.
+    """
+
+    config: AcceleratorConfig
+    model: ModelConfig
+    formats: FormatPlan
+    geometry: Geometry
+    context: int
+    memory: MemoryMap
+    program: tuple[Instruction, ...]
+    notes: tuple[Note, ...]
+    image: np.ndarray
+    seconds: float = 0.0
+
+    @property
+    def program_bytes(self) -> int:
+        """Bytes of the program."""
+        return len(self.program) * INSTRUCTION_BYTES
+
+    @property
+    def streamed_bytes(self) -> int:
+        """Bytes of weights, gains and tables that one decode step streams from the image, padding included."""
+        layers = self.model.n_layers
+        gathered = set() if self.model.tied_embeddings else {"embedding"}
+        places = (p for name, p in self.memory.placements.items() if name not in gathered)
+        return sum(p.bytes * (layers if p.operand.layered else 1) for p in places)
+
+    def listing(self) -> str:
+        """The program for people: operands by name and address, shapes, bytes."""
+        from .listing import listing
+
+        return listing(self)
+
+    def manifest(self) -> dict[str, Any]:
+        """Everything but the image, as plain JSON data; the inverse of `from_manifest`."""
+        memory = self.memory
+        return {
+            "version": MANIFEST_VERSION,
+            "config": self.config.to_dict(),
+            "model": asdict(self.model),
+            "formats": {
+                "embedding": self.formats.embedding,
+                "output": self.formats.output,
+                "linears": {name: list(formats) for name, formats in self.formats.linears.items()},
+            },
+            "geometry": asdict(self.geometry),
+            "context": self.context,
+            "memory": {
+                "regions": [asdict(r) for r in memory.regions],
+                "operands": [asdict(p) for p in memory.placements.values()],
+                "layer_stride": memory.layer_stride,
+                "image_bytes": memory.image_bytes,
+                "kv_offset": memory.kv_offset,
+                "kv_bytes": memory.kv_bytes,
+                "total_bytes": memory.total_bytes,
+            },
+            "program": [instruction.encode().hex() for instruction in self.program],
+            "notes": [asdict(note) for note in self.notes],
+            "image_sha256": hashlib.sha256(self.image).hexdigest(),
+        }
+
+    def save(self, folder: Path | str) -> None:
+        """Write image, listing and manifest into a folder: all of them or, where that fails, none.
+
+        Raises:
+            OSError: disk full, no permission, a file in the way; nothing is left behind.
+        """
+        files: dict[str, Callable[[Path], object]] = {
+            IMAGE_FILE: lambda path: self.image.tofile(path),
+            LISTING_FILE: lambda path: path.write_text(self.listing()),
+            MANIFEST_FILE: lambda path: path.write_text(json.dumps(self.manifest(), indent=1) + "\n"),
+        }
+        write_folder(Path(folder), files)
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "CompiledModel":
+        """Read what `save` wrote.
+
+        Raises:
+            OSError: a file is missing or unreadable.
+            ValueError: the folder holds something else, or the image is not the one of the manifest.
+        """
+        folder = Path(folder)
+        try:
+            data = json.loads((folder / MANIFEST_FILE).read_text())
+            if data["version"] != MANIFEST_VERSION:
+                raise ValueError(f"version {data['version']!r}, this is version {MANIFEST_VERSION}")
+            compiled = cls._from_manifest(data)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{folder / MANIFEST_FILE}: not a manifest of a compiled model ({error}); compile again"
+            ) from None
+        image = np.fromfile(folder / IMAGE_FILE, np.uint8)
+        if hashlib.sha256(image).hexdigest() != data["image_sha256"]:
+            raise ValueError(f"{folder / IMAGE_FILE}: not the image that the manifest describes; compile again")
+        return replace(compiled, image=image)
+
+    @classmethod
+    def _from_manifest(cls, data: dict[str, Any]) -> "CompiledModel":
+        memory, formats = data["memory"], data["formats"]
+        placements = [Placement(**{**p, "operand": Operand(**p["operand"])}) for p in memory["operands"]]
+        return cls(
+            config=AcceleratorConfig.from_dict(data["config"]),
+            model=ModelConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in data["model"].items()}),
+            formats=FormatPlan(
+                formats["embedding"], formats["output"], {k: tuple(v) for k, v in formats["linears"].items()}
+            ),
+            geometry=Geometry(**data["geometry"]),
+            context=data["context"],
+            memory=MemoryMap(
+                regions=tuple(Region(**r) for r in memory["regions"]),
+                placements={p.operand.name: p for p in placements},
+                layer_stride=memory["layer_stride"],
+                image_bytes=memory["image_bytes"],
+                kv_offset=memory["kv_offset"],
+                kv_bytes=memory["kv_bytes"],
+            ),
+            program=tuple(Instruction.decode(bytes.fromhex(word)) for word in data["program"]),
+            notes=tuple(Note(**{**note, "reads": tuple(note["reads"])}) for note in data["notes"]),
+            image=np.zeros(0, np.uint8),
+        )
+
+
+def write_folder(folder: Path, files: dict[str, Callable[[Path], object]]) -> None:
+    """Write files into a folder, each by its function; the folder changes only once all of them are written.
+
+    Raises:
+        OSError: from any of the functions, or from moving a file; what was written for this call is removed.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    created = not folder.exists()
+    try:
+        for name, write in files.items():
+            write(staging / name)
+        folder.mkdir(exist_ok=True)
+        for name in files:
+            (staging / name).replace(folder / name)
+    except BaseException:
+        if created:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)

@@ -1,0 +1,239 @@
+"""Second pass: the model as a list of macro-operations on named buffers, before anything has an address."""
+
+import math
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ...arch.config import AcceleratorConfig, derive
+from ...arch.formats import BLOCK, WEIGHT_FORMATS
+from ...arch.isa import Flag, Opcode
+from ...arch.layout import MatmulLayout, ceil_div, round_up
+from .geometry import ModelGeometry
+from .weights import FormatPlan, linears_of, row_order
+
+SPM, AM, PM = "SPM", "AM", "PM"
+
+NONE = Flag(0)
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A tensor in an on-chip memory.
+
+    Attributes:
+        name: unique in a program.
+        memory: SPM, AM or PM.
+        words: its size in words of that memory.
+        width: elements of a row, for people.
+    """
+
+    name: str
+    memory: str
+    words: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Operand:
+    """What an operation streams or gathers from the image.
+
+    Attributes:
+        name: unique in a program: "wq", "attention_norm", "output", "rope"; "wq.Q4_1" where layers mix formats.
+        tensor: name of the tensor in the model, within its layer if `layered`.
+        kind: "matrix", "floats" or "rope".
+        layered: whether every layer has one.
+        n: channels, floats, or pairs. k: blocks of a matrix. format: of a matrix.
+    """
+
+    name: str
+    tensor: str
+    kind: str
+    layered: bool
+    n: int
+    k: int = 0
+    format: str = ""
+
+    def bytes(self, config: AcceleratorConfig) -> int:
+        """Bytes in the image, of one layer: whole beats."""
+        if self.kind == "matrix":
+            return MatmulLayout(config, WEIGHT_FORMATS[self.format], self.n, self.k).bytes
+        return round_up(self.n * (8 if self.kind == "rope" else 4), derive(config).bus_bytes)
+
+    def useful_bytes(self) -> int:
+        """Bytes without padding: elements and scales."""
+        if self.kind == "matrix":
+            return self.n * self.k * WEIGHT_FORMATS[self.format].block_bytes
+        return self.n * (8 if self.kind == "rope" else 4)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An instruction whose operands are names. `src`, `dst` and `gate` become addresses, `operand` base and stride."""
+
+    opcode: Opcode
+    flags: Flag = NONE
+    src: Buffer | None = None
+    dst: Buffer | None = None
+    gate: Buffer | None = None
+    operand: Operand | None = None
+    dst_offset: int = 0
+    n: int = 0
+    k: int = 0
+    pitch: int = 0
+    imm: int = 0
+    aux: int = 0
+    cached: bool = False
+    target: int | None = None
+
+    @property
+    def buffers(self) -> tuple[Buffer, ...]:
+        """Every buffer that it touches."""
+        return tuple(b for b in (self.src, self.dst, self.gate) if b is not None)
+
+
+def float_bits(value: float) -> int:
+    """Bits of a value rounded to float32."""
+    return int(np.float32(value).view(np.uint32))
+
+
+@dataclass
+class ProgramBuilder:
+    """Writes the operations of one model, in the order of `docs/isa.md`."""
+
+    geometry: ModelGeometry
+    formats: FormatPlan
+    operations: list[Operation] = field(default_factory=list)
+
+    def build(self) -> list[Operation]:
+        """All operations, END last."""
+        g, model = self.geometry, self.geometry.model
+        x = self._rows("x", model.dim)
+        rotates = any(model.rope_frequencies)
+        tied = model.tied_embeddings
+        embedding = self._table("output" if tied else "embedding", "embedding", self.formats.embedding)
+        self._add(Opcode.EMBED, dst=x, operand=embedding, n=embedding.n, k=embedding.k)
+        if rotates:
+            rope = Operand("rope", "rope", "rope", False, model.head_dim // 2)
+            self._add(Opcode.ROPE_TABLE, operand=rope, n=rope.n)
+        self._add(Opcode.LOOP, n=model.n_layers)
+        body = len(self.operations)
+        self._attention(x, Flag.ROPE if rotates else NONE)
+        self._feed_forward(x)
+        self._add(Opcode.NEXT, target=body)
+        last = Buffer("final_norm_out", AM, g.dim_blocks, model.dim)
+        self._norm("final_norm", x, last, layered=False, flags=Flag.HEAD | Flag.LAST_ROW)
+        head = embedding if tied else self._table("output", "output", self.formats.output)
+        flags = Flag.HEAD | Flag.LAST_ROW | Flag.TOP_K
+        self._add(Opcode.MATMUL, flags, src=last, operand=head, n=head.n, k=head.k)
+        self._add(Opcode.SAMPLE, Flag.HEAD)
+        self._add(Opcode.END)
+        return self.operations
+
+    def _attention(self, x: Buffer, rope: Flag) -> None:
+        g, a, model, lanes = (
+            self.geometry,
+            self.geometry.attention,
+            self.geometry.model,
+            self.geometry.config.vector.lanes,
+        )
+        normed = self._blocks("attention_norm_out", model.dim)
+        self._norm("attention_norm", x, normed)
+        q, k = self._rows("q", g.query_width), self._rows("k", g.kv_width)
+        v, o = self._rows("v", g.kv_width), self._rows("o", g.output_width)
+        for name, dst in (("wq", q), ("wk", k), ("wv", v)):
+            self._matmul(name, normed, dst, bias=model.qkv_bias)
+        queries = Buffer("queries", AM, a.kv_heads * g.query_words, g.query_width)
+        geometry = a.encode()
+        self._add(Opcode.QUERY, rope, src=q, dst=queries, pitch=g.query_words, aux=geometry)
+        self._add(Opcode.APPEND, rope, src=k, dst=v, pitch=g.kv_width // lanes, aux=geometry, cached=True)
+        self._add(
+            Opcode.ATTEND,
+            src=queries,
+            dst=o,
+            n=g.query_words,
+            k=g.attend_row_groups,
+            pitch=g.output_width // lanes,
+            imm=float_bits(math.log2(math.e) / math.sqrt(model.head_dim)),
+            aux=geometry,
+            cached=True,
+        )
+        quantized = self._blocks("o_quantized", g.output_width)
+        self._add(Opcode.QUANTIZE, src=o, dst=quantized, n=g.output_elements, k=g.output_width // BLOCK)
+        self._matmul("wo", quantized, x, bias=model.attention_output_bias, flags=Flag.RESIDUAL)
+
+    def _feed_forward(self, x: Buffer) -> None:
+        model = self.geometry.model
+        normed = self._blocks("ffn_norm_out", model.dim)
+        self._norm("ffn_norm", x, normed)
+        up, hidden = self._rows("up", model.hidden_dim), self._blocks("hidden", model.hidden_dim)
+        act = Flag.SILU if model.activation == "silu_gated" else Flag.GELU
+        src, gate = up, None
+        if model.gated:
+            src, gate, act = self._rows("gate", model.hidden_dim), up, act | Flag.GATED
+            self._matmul("w_gate", normed, src, bias=model.mlp_bias)
+        self._matmul("w_up", normed, up, bias=model.mlp_bias)
+        self._add(
+            Opcode.QUANTIZE, act, src=src, dst=hidden, gate=gate, n=model.hidden_dim, k=self.geometry.hidden_blocks
+        )
+        self._matmul("w_down", hidden, x, bias=model.mlp_bias, flags=Flag.RESIDUAL)
+
+    def _norm(self, name: str, x: Buffer, dst: Buffer, layered: bool = True, flags: Flag = NONE) -> None:
+        model, blocks = self.geometry.model, self.geometry.dim_blocks
+        self._load(name, 0, blocks * BLOCK, layered, flags & Flag.HEAD)
+        if model.norm == "layer":
+            self._load(f"{name}.bias", blocks * BLOCK, blocks * BLOCK, layered, flags & Flag.HEAD)
+            flags |= Flag.LAYER_NORM
+        eps, inv_n = float_bits(model.norm_eps), float_bits(1 / model.dim)
+        self._add(Opcode.NORM, flags, src=x, dst=dst, n=model.dim, k=blocks, imm=eps, aux=inv_n)
+
+    def _load(self, name: str, at: int, n: int, layered: bool, flags: Flag = NONE) -> None:
+        """LOAD of n floats to element `at` of the parameter memory."""
+        lanes = self.geometry.config.vector.lanes
+        operand = Operand(name, name, "floats", layered, n)
+        dst = Buffer(name, PM, (at + n) // lanes, n)
+        self._add(Opcode.LOAD, flags, dst=dst, dst_offset=at // lanes, operand=operand, n=n)
+
+    def _matmul(self, name: str, src: Buffer, dst: Buffer, bias: bool, flags: Flag = NONE) -> None:
+        """A product with the weights of `name`; one per format where layers differ, of which all but one are zero.
+
+        Adding +0 is exact, so the sum is the product with the layer's own weights.
+        """
+        n, k = len(row_order(self.geometry, name)), ceil_div(self._inputs(name), BLOCK)
+        slots = self.formats.slots(name)
+        if bias:
+            self._load(f"{name}.bias", 0, n, layered=True)
+            flags |= Flag.BIAS
+        for slot in slots:
+            operand = Operand(name if len(slots) == 1 else f"{name}.{slot}", name, "matrix", True, n, k, slot)
+            self._add(Opcode.MATMUL, flags, src=src, dst=dst, operand=operand, n=n, k=k)
+            flags = flags & ~Flag.BIAS | Flag.RESIDUAL
+
+    def _inputs(self, name: str) -> int:
+        model = self.geometry.model
+        return {"wo": self.geometry.output_elements, "w_down": model.hidden_dim}.get(name, model.dim)
+
+    def _table(self, name: str, tensor: str, weight_format: str) -> Operand:
+        g = self.geometry
+        return Operand(name, tensor, "matrix", False, g.model.vocab_size, g.dim_blocks, weight_format)
+
+    def _rows(self, name: str, width: int) -> Buffer:
+        return Buffer(name, SPM, self.geometry.scratchpad_words(width), width)
+
+    def _blocks(self, name: str, width: int) -> Buffer:
+        return Buffer(name, AM, self.geometry.activation_words(ceil_div(width, BLOCK)), width)
+
+    def _add(self, opcode: Opcode, flags: Flag = NONE, **fields: object) -> None:
+        self.operations.append(replace(Operation(opcode, flags), **fields))
+
+
+def build_program(geometry: ModelGeometry, formats: FormatPlan) -> list[Operation]:
+    """The operations of a model.
+
+    Raises:
+        KeyError: `formats` lacks a linear layer of the model.
+    """
+    missing = [name for name in linears_of(geometry.model) if name not in formats.linears]
+    if missing:
+        raise KeyError(f"formats of {missing}")
+    return ProgramBuilder(geometry, formats).build()
