@@ -87,7 +87,7 @@ class ModelConfig:
         Added to the mean square before the square root.
     activation : str
         `"silu_gated"`: silu(gate) * up. `"gelu_gated"`: gelu(gate) * up. `"gelu"`: gelu(up), no gate.
-        GELU is the tanh form.
+        GELU is the exact one, x times the Gaussian cumulative distribution.
     rope_theta : float
         Base of the rotary frequencies, for people; `rope_frequencies` is what counts.
     rope_pairing : str

@@ -27,12 +27,7 @@ from .weights import check_shapes, clean_floats, widen_bfloat16
 MODEL_TYPES = ("llama",)
 DTYPES = ("F32", "F16", "BF16")
 
-_ACTIVATIONS = {
-    "silu": "silu_gated",
-    "swish": "silu_gated",
-    "gelu_pytorch_tanh": "gelu_gated",
-    "gelu_new": "gelu_gated",
-}
+_ACTIVATIONS = {"silu": "silu_gated", "swish": "silu_gated", "gelu": "gelu_gated"}
 _INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
 _LARGEST_JSON = 64 << 20
