@@ -1,0 +1,1 @@
+"""Benches of hdl/arithmetic, against exact integers and the mathematics of the functions."""
