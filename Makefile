@@ -8,12 +8,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint types clean
 
 help:
 	@echo "make demo   generate an accelerator, compile the embedded model, run it on the RTL, compare with golden"
 	@echo "make test   the whole test suite (JOBS=$(JOBS) workers)"
 	@echo "make lint   ruff: rules and format"
+	@echo "make types  mypy on the built wheel, where the subpackages lie as users import them"
 	@echo "make clean  remove build products (the virtual environment and the user's cache stay)"
 
 demo: $(STAMP)
@@ -25,6 +26,12 @@ test: $(STAMP)
 lint: $(STAMP)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
+
+types: $(STAMP)
+	@rm -rf build/types && mkdir -p build/types
+	@$(BIN)/python -m build --wheel --outdir build/types . >build/types/log 2>&1 || { cat build/types/log >&2; exit 2; }
+	@$(BIN)/python -m zipfile -e build/types/*.whl build/types/site
+	@MYPYPATH=build/types/site $(BIN)/mypy --package celosia
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -16,9 +17,9 @@ DATA = ("arch/presets/*.toml", "arch/registers.rdl", "models/celosia-tiny/*", "s
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel built from a copy of what git tracks, so that nothing ignored slips in and the tree stays clean."""
-    folder = tmp_path_factory.mktemp("wheel")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what git tracks or would, so that nothing ignored slips in and the tree stays clean."""
+    folder = tmp_path_factory.mktemp("source")
     listing = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -28,23 +29,29 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     for name in listing.stdout.splitlines():
         if (ROOT / name).is_file():
-            target = folder / "source" / name
+            target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(ROOT / name)
-    command = [sys.executable, "-m", "build", "--wheel", "--outdir", folder, folder / "source"]
+            shutil.copy(ROOT / name, target)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--outdir", folder, source]
     process = subprocess.run(command, capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stdout + process.stderr
     return next(folder.glob("*.whl"))
 
 
-def test_wheel_holds_every_file(wheel: Path) -> None:
+def test_wheel_holds_every_file(source: Path, wheel: Path) -> None:
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert {name.split("/")[0] for name in names} == {"celosia"}
-    expected = {str(path.relative_to(ROOT)) for path in (ROOT / "celosia").glob("*.py")} | {"celosia/py.typed"}
+    expected = {str(path.relative_to(source)) for path in (source / "celosia").glob("*.py")} | {"celosia/py.typed"}
     for folder in FOLDERS:
-        expected |= {f"celosia/{path.relative_to(ROOT)}" for path in (ROOT / folder).rglob("*.py")}
+        expected |= {f"celosia/{path.relative_to(source)}" for path in (source / folder).rglob("*.py")}
     for pattern in DATA:
-        expected |= {f"celosia/{path.relative_to(ROOT)}" for path in ROOT.glob(pattern) if path.is_file()}
+        expected |= {f"celosia/{path.relative_to(source)}" for path in source.glob(pattern) if path.is_file()}
     assert names == expected
 
 

@@ -110,7 +110,7 @@ class Bench:
             self._wake()
             if self.cycle >= self.limit:
                 state = "; ".join(map(str, self._streams))
-                raise AssertionError(f"watchdog: not finished after {self.limit} cycles ({state})")
+                raise AssertionError(f"watchdog: not finished after {self.cycle} cycles ({state})")
 
     def _wake(self) -> None:
         for item in [item for item in self._waiting if item[0]()]:

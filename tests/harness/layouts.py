@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import SupportsIndex
+from collections.abc import Mapping, Sequence
+from operator import index
+from typing import Any, SupportsIndex
 
 from amaranth.hdl import Shape, ShapeCastable, ShapeLike
 from amaranth.lib import data
 
-Fields = SupportsIndex | dict[str, "Fields"] | list["Fields"] | tuple["Fields", ...]
-"""A value of a layout: an integer, or a dict (struct) or sequence (array) of values. numpy integers are fine."""
+Fields = SupportsIndex | Mapping[str, Any] | Sequence[Any]
+"""A value of a layout: an integer, or a mapping (struct) or sequence (array) of values. numpy integers are fine."""
 
 
 def pack(shape: ShapeLike, value: Fields) -> int:
@@ -37,9 +39,9 @@ def _pack(shape: ShapeLike, value: Fields, path: str) -> int:
     layout = _layout(shape)
     if layout is None:
         return _pack_integer(Shape.cast(shape), value, path)
-    items = dict(enumerate(value)) if isinstance(value, list | tuple) else value
+    items = dict(enumerate(value)) if isinstance(value, Sequence) else value
     fields = dict(layout)
-    if not isinstance(items, dict) or items.keys() != fields.keys():
+    if not isinstance(items, Mapping) or items.keys() != fields.keys():
         raise ValueError(f"{path}: expected values for {list(fields)}, got {value!r}")
     bits = 0
     for name, field in fields.items():
@@ -48,9 +50,9 @@ def _pack(shape: ShapeLike, value: Fields, path: str) -> int:
 
 
 def _pack_integer(shape: Shape, value: Fields, path: str) -> int:
-    if isinstance(value, dict | list | tuple):
+    if isinstance(value, Mapping | Sequence):
         raise ValueError(f"{path}: expected an integer of {shape!r}, got {value!r}")
-    number = int(value)
+    number = index(value)
     low, high = (-(1 << shape.width - 1), 1 << shape.width - 1) if shape.signed else (0, 1 << shape.width)
     if not low <= number < high:
         raise ValueError(f"{path}: {number} does not fit {shape!r}")

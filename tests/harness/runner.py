@@ -145,7 +145,7 @@ def lint(source: Path, *, toolchain: Toolchain) -> None:
     BuildFailed
         With everything that Verilator says, if it says anything.
     """
-    command = [toolchain.executable, "--lint-only", "-Wall", "--top-module", TOP, WAIVERS, source]
+    command = [str(toolchain.executable), "--lint-only", "-Wall", "--top-module", TOP, str(WAIVERS), str(source)]
     process = subprocess.run(command, env=toolchain.environment(), capture_output=True, text=True, check=False)
     if process.returncode:
         raise BuildFailed(f"lint of {source.name} failed:\n{process.stderr}")

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from random import Random
 from typing import Any
 
-from amaranth.hdl import Shape, ShapeLike
+from amaranth.hdl import Shape, ShapeLike, unsigned
 
 from .layouts import Fields, pack, unpack
 
@@ -35,15 +35,15 @@ class _End:
         if not 0 <= stall < 1:
             raise ValueError(f"stall of stream {prefix!r} must be in [0, 1), not {stall!r}")
         self.prefix = prefix
-        self.shape = shape
         self.stall = stall
         self.random = random
         self.transfers = 0
         self._valid = getattr(dut, f"{prefix}__valid")
         self._ready = getattr(dut, f"{prefix}__ready")
         # Amaranth leaves out ports of width 0: such a stream carries events only.
-        width = None if shape is None else Shape.cast(shape).width
-        self._payload = None if width == 0 else getattr(dut, f"{prefix}__payload")
+        empty = shape is not None and Shape.cast(shape).width == 0
+        self._payload = None if empty else getattr(dut, f"{prefix}__payload")
+        self.shape = unsigned(len(self._payload)) if shape is None else shape
 
     def _stalls(self) -> bool:
         return self.stall > 0 and self.random.random() < self.stall
@@ -60,7 +60,7 @@ class Source(_End):
 
     def send(self, values: Iterable[Fields]) -> None:
         """Queue payloads; they leave as the design takes them."""
-        self._pending.extend(int(value) if self.shape is None else pack(self.shape, value) for value in values)
+        self._pending.extend(pack(self.shape, value) for value in values)
 
     @property
     def idle(self) -> bool:
@@ -116,7 +116,7 @@ class Sink(_End):
         )
         self._held = payload
         if self._accepting:
-            self.received.append(payload if self.shape is None else unpack(self.shape, payload))
+            self.received.append(unpack(self.shape, payload))
             self.transfers += 1
             self._held = None
 
