@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from celosia.sim.toolchain import ToolMissing, find_toolchain, require_libpython
+
 from .harness.runner import SEED_VARIABLE, WAVES_VARIABLE
 
 
@@ -17,6 +19,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    try:
+        find_toolchain()
+        require_libpython()
+    except ToolMissing as error:
+        # One line at the start, instead of one failure per bench.
+        raise pytest.UsageError(str(error)) from None
     seed, waves = config.getoption("--seed"), config.getoption("--waves")
     if seed is not None:
         os.environ[SEED_VARIABLE] = str(seed)
