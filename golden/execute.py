@@ -1,0 +1,290 @@
+"""One pass of a program: the instructions, a method each (``docs/isa.md``)."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..arch.formats import BLOCK, KV_BITS
+from ..arch.isa import Flag, Geometry, Instruction, Opcode, Status
+from ..arch.layout import CacheLayout
+from .attention import Queries, attend
+from .errors import MachineError
+from .matrix import matrix_product
+from .memory import KeyValues, page_views, read_pages
+from .numerics import Floats, Words, add, mul, quantize_block
+from .records import TensorWrite
+from .store import AddressRange
+from .vector import gelu, layer_norm, rms_norm, rope_table, rotate, silu
+
+if TYPE_CHECKING:
+    from .machine import Machine
+
+Writes = list[TensorWrite]
+
+
+def _float(bits: int) -> np.float32:
+    return np.uint32(bits).view(np.float32)
+
+
+class Pass:
+    """The state of one pass, reused from pass to pass of a job.
+
+    Attributes:
+        logits: float32 [rows, vocabulary] of the pass, None if its HEAD instructions did not run.
+        candidates: token ids and logits of the last sampled step, best first.
+        sampled: the token that SAMPLE chose.
+    """
+
+    def __init__(self, machine: "Machine", sequence: int, all_logits: bool) -> None:
+        self.machine = machine
+        self.sequence = sequence
+        self.all_logits = all_logits
+        self.lanes = machine.config.vector.lanes
+        self.bits = machine.config.array.activation_bits
+        self.candidates: tuple[np.ndarray, Floats] = (np.zeros(0, np.int64), np.zeros(0, np.float32))
+
+    def begin(self, index: int, position: int, tokens: Sequence[int], samples: bool) -> None:
+        """Start the next pass."""
+        self.index, self.position, self.tokens, self.samples = index, position, tokens, samples
+        self.rows = len(tokens)
+        self.layer, self.iterations = 0, 0
+        self.rope = np.zeros((self.rows, 0, 2), np.float32)
+        self.logits: Floats | None = None
+        self.sampled: int | None = None
+        self._last_rows: dict[int, tuple[Words, Words]] = {}
+        self._tail: KeyValues | None = None
+
+    def loops(self, instruction: Instruction) -> bool:
+        """Whether to go back to `src`: advances the layer at a NEXT."""
+        if instruction.opcode != Opcode.NEXT:
+            return False
+        self.layer += 1
+        if self.layer < self.iterations:
+            return True
+        self.layer = 0
+        return False
+
+    def execute(self, instruction: Instruction) -> Writes:
+        """Run one instruction; the tensors that it wrote."""
+        if Flag.HEAD in instruction.flags and not (self.samples or self.all_logits):
+            return []
+        return _OPERATIONS[instruction.opcode](self, instruction)
+
+    def nothing(self, _: Instruction) -> Writes:
+        """END and NEXT: the machine moves the program counter."""
+        return []
+
+    def loop(self, i: Instruction) -> Writes:
+        """LOOP."""
+        self.layer, self.iterations = 0, i.n
+        return []
+
+    def embed(self, i: Instruction) -> Writes:
+        """EMBED."""
+        for token in self.tokens:
+            if not 0 <= token < i.n:
+                raise MachineError(Status.TOKEN_RANGE, token)
+        return self._write(i.dst, self.machine.embed(i, self.tokens))
+
+    def make_rope_table(self, i: Instruction) -> Writes:
+        """ROPE_TABLE."""
+        constants = self.machine.operand(i, self.layer, np.uint64).astype(np.int64)
+        self.rope = rope_table(np.arange(self.position, self.position + self.rows), constants)
+        return [TensorWrite("rope", 0, self.rope)]
+
+    def load(self, i: Instruction) -> Writes:
+        """LOAD."""
+        values = self.machine.operand(i, self.layer, np.float32)
+        self.machine.parameters.rows(i.dst, 1, i.n, 0)[0] = values
+        return [TensorWrite("pm", i.dst, values)]
+
+    def norm(self, i: Instruction) -> Writes:
+        """NORM."""
+        x = self._read(i.src, i.k * BLOCK, i.n)
+        last = Flag.LAST_ROW in i.flags
+        if last and not self.all_logits:
+            x = x[-1:]
+        gain = self._parameters(0, i.k * BLOCK)
+        eps, inv_n = _float(i.imm), _float(i.aux & 0xFFFFFFFF)
+        if Flag.LAYER_NORM in i.flags:
+            y = layer_norm(x, i.n, gain, self._parameters(i.k * BLOCK, i.k * BLOCK), inv_n, eps)
+        else:
+            y = rms_norm(x, gain, inv_n, eps)
+        q, e = quantize_block(y.reshape(len(y), -1, BLOCK), self.bits)
+        if last:
+            self._last_rows[i.dst] = (q, e)  # activation memory has room for one row here, all_logits needs all
+            q, e = q[-1:], e[-1:]
+        return self._store(i.dst, q, e)
+
+    def matmul(self, i: Instruction) -> Writes:
+        """MATMUL."""
+        q, e = self._operand_rows(i)
+        result = matrix_product(q, e, self.machine.weights(i, self.layer))
+        if Flag.BIAS in i.flags:
+            result = add(result, self._parameters(0, i.n))
+        if Flag.TOP_K in i.flags:
+            self.logits = result
+            return [TensorWrite("logits", 0, result)]
+        if Flag.RESIDUAL in i.flags:
+            result = add(self.machine.scratchpad.read(i.dst, len(result), i.n, i.n // self.lanes), result)
+        return self._write(i.dst, result)
+
+    def _operand_rows(self, i: Instruction) -> tuple[Words, Words]:
+        if Flag.LAST_ROW not in i.flags:
+            return self.machine.activations.read(i.src, self.rows, i.k)
+        if self.all_logits and i.src in self._last_rows:
+            return self._last_rows[i.src]
+        return self.machine.activations.read(i.src, 1, i.k)
+
+    def quantize(self, i: Instruction) -> Writes:
+        """QUANTIZE."""
+        x = self._read(i.src, i.k * BLOCK, i.n)
+        if Flag.SILU in i.flags:
+            x = silu(x)
+        if Flag.GELU in i.flags:
+            x = gelu(x)
+        if Flag.GATED in i.flags:
+            x = mul(x, self._read(i.aux & 0xFFFFF, i.k * BLOCK, i.n))
+        return self._store(i.dst, *quantize_block(x.reshape(self.rows, -1, BLOCK), self.bits))
+
+    def query(self, i: Instruction) -> Writes:
+        """QUERY: one attention row for every token, query of the group and KV head that shares the block."""
+        g = Geometry.decode(i.aux)
+        x = self._heads(i, i.src, g.kv_heads * g.group, g, 0)  # [rows, HV x G, KB x 32]
+        x = x.reshape(self.rows, g.kv_heads, g.group, 1, g.head_blocks * BLOCK)
+        if g.sub_heads > 1:
+            lane = np.arange(BLOCK) // g.head_dim
+            x = np.where(lane == np.arange(g.sub_heads)[:, None], x, np.float32(0))  # [..., SH, 32]
+        q, e = quantize_block(x.reshape(*x.shape[:-1], g.head_blocks, BLOCK), self.bits)
+        q = np.moveaxis(q, 1, 0).reshape(g.kv_heads, -1, g.head_blocks, BLOCK)
+        e = np.moveaxis(e, 1, 0).reshape(g.kv_heads, -1, g.head_blocks)
+        writes: Writes = []
+        for head in range(g.kv_heads):
+            writes += self._store(i.dst + head * i.pitch, q[head], e[head])
+        return writes
+
+    def append(self, i: Instruction) -> Writes:
+        """APPEND: into the cache in memory, and into the tail that this pass's ATTEND reads."""
+        g = Geometry.decode(i.aux)
+        layout, address = self._page(i, g, self.position)
+        page = page_views(self.machine.memory, address, layout)
+        self._tail = KeyValues(*(np.zeros_like(a) for a in vars(page).values()))
+        rows = slice(self.position % BLOCK, self.position % BLOCK + self.rows)
+        rope = i.flags & Flag.ROPE
+        quantized = []
+        for source, flags in ((i.src, rope), (i.dst, Flag(0))):
+            x = self._heads(i, source, g.kv_heads, g, i.pitch, bool(flags))
+            q, e = quantize_block(x.reshape(self.rows, g.kv_heads, g.head_blocks, BLOCK), KV_BITS)
+            quantized.append((q.astype(np.int8).transpose(1, 0, 2, 3), e.astype(np.int8).transpose(1, 0, 2)))
+        (key, key_exponent), (value, value_exponent) = quantized  # [HV, rows, KB, 32], [HV, rows, KB]
+        for target in (page, self._tail):
+            target.keys[0, :, :, rows] = key.swapaxes(1, 2)
+            target.key_exponents[0, :, :, rows] = key_exponent.swapaxes(1, 2)
+            target.values[0, ..., rows] = value.transpose(0, 2, 3, 1)
+            target.value_exponents[0, :, :, rows] = value_exponent.swapaxes(1, 2)
+        return [TensorWrite("key", address, key, key_exponent), TensorWrite("value", address, value, value_exponent)]
+
+    def attend(self, i: Instruction) -> Writes:
+        """ATTEND."""
+        g = Geometry.decode(i.aux)
+        attention_rows = self.rows * g.rows_per_token
+        parts = [
+            self.machine.activations.read(i.src + head * i.n, attention_rows, g.head_blocks)
+            for head in range(g.kv_heads)
+        ]
+        queries = Queries(
+            np.stack([q for q, _ in parts]),
+            np.stack([e for _, e in parts]),
+            self.position + np.arange(attention_rows) // g.rows_per_token,
+        )
+        y = attend(queries, self._pages(i, g), _float(i.imm), self.bits)
+        y = y.reshape(g.kv_heads, self.rows, g.group, g.sub_heads, -1)
+        dim, sub = g.head_dim, range(g.sub_heads)
+        own = np.stack([y[..., s, s * dim : (s + 1) * dim] for s in sub], axis=1)  # [HV, SH, rows, G, head_dim]
+        result = own.transpose(2, 0, 1, 3, 4).reshape(self.rows, -1)
+        self._view(i.dst, result.shape[1], i.pitch)[:] = result
+        return [TensorWrite("spm", i.dst, result, pitch=i.pitch)]
+
+    def _pages(self, i: Instruction, g: Geometry) -> KeyValues:
+        """All pages of the sequence: completed positions from memory, this pass's from the tail, zero behind."""
+        places = [self._page(i, g, p) for p in range(0, self.position + self.rows, BLOCK)]
+        pages = read_pages(self.machine.memory, [address for _, address in places], places[0][0])
+        if self._tail is None:
+            raise AddressRange("ATTEND without an APPEND before it")
+        start = self.position % BLOCK
+        pages.keys[-1, :, :, start:] = self._tail.keys[0, :, :, start:]
+        pages.key_exponents[-1, ..., start:] = self._tail.key_exponents[0, ..., start:]
+        pages.values[-1, ..., start:] = self._tail.values[0, ..., start:]
+        pages.value_exponents[-1, ..., start:] = self._tail.value_exponents[0, ..., start:]
+        return pages
+
+    def _page(self, i: Instruction, g: Geometry, position: int) -> tuple[CacheLayout, int]:
+        """Layout of a page, and the byte address of this layer in the page of a position."""
+        page = self.machine.page(self.sequence, position)
+        layout = CacheLayout(self.machine.config, g.kv_heads, g.head_blocks, 1)
+        return layout, self.machine.kv_base + page * i.base + self.layer * i.stride
+
+    def sample(self, _: Instruction) -> Writes:
+        """SAMPLE: the best of the last row's logits; ties go to the lower id."""
+        if self.logits is None:
+            raise AddressRange("SAMPLE without a MATMUL to the top-k unit before it")
+        if not self.samples:
+            return []
+        row = self.logits[-1]
+        count = min(self.machine.config.control.top_k, len(row))
+        ids = np.argsort(-row, kind="stable")[:count]
+        self.candidates = ids, row[ids]
+        self.sampled = int(ids[0])
+        return [TensorWrite("topk", 0, row[ids], ids)]
+
+    def _heads(
+        self, i: Instruction, word: int, heads: int, g: Geometry, pitch: int, rope: bool | None = None
+    ) -> Floats:
+        """A tensor as [rows, heads, KB x 32], rotated if `rope` (None: the flag), per KV head of a shared block."""
+        lanes = g.head_blocks * BLOCK
+        width = heads * lanes
+        x = self.machine.scratchpad.read(word, self.rows, width, pitch or width // self.lanes)
+        if rope or (rope is None and Flag.ROPE in i.flags):
+            return rotate(x.reshape(self.rows, heads * g.sub_heads, -1), self.rope).reshape(self.rows, heads, lanes)
+        return x.reshape(self.rows, heads, lanes)
+
+    def _parameters(self, element: int, n: int) -> Floats:
+        return self.machine.parameters.read(element // self.lanes, 1, n, 0)[0]
+
+    def _view(self, word: int, width: int, pitch: int) -> Floats:
+        return self.machine.scratchpad.rows(word, self.rows, width, pitch)
+
+    def _read(self, word: int, width: int, n: int) -> Floats:
+        """The first n elements of every row, the rest of `width` +0."""
+        x = np.zeros((self.rows, width), np.float32)
+        x[:, :n] = self.machine.scratchpad.read(word, self.rows, n, width // self.lanes)
+        return x
+
+    def _write(self, word: int, values: Floats) -> Writes:
+        """Store [rows, width] in the scratchpad, rows one after the other."""
+        rows, width = values.shape
+        self.machine.scratchpad.rows(word, rows, width, width // self.lanes)[:] = values
+        return [TensorWrite("spm", word, values, pitch=width // self.lanes)]
+
+    def _store(self, word: int, q: Words, exponents: Words) -> Writes:
+        """Store quantized rows in the activation memory."""
+        self.machine.activations.write(word, q, exponents)
+        return [TensorWrite("am", word, q, exponents)]
+
+
+_OPERATIONS = {
+    Opcode.END: Pass.nothing,
+    Opcode.LOOP: Pass.loop,
+    Opcode.NEXT: Pass.nothing,
+    Opcode.EMBED: Pass.embed,
+    Opcode.ROPE_TABLE: Pass.make_rope_table,
+    Opcode.LOAD: Pass.load,
+    Opcode.NORM: Pass.norm,
+    Opcode.MATMUL: Pass.matmul,
+    Opcode.QUANTIZE: Pass.quantize,
+    Opcode.QUERY: Pass.query,
+    Opcode.APPEND: Pass.append,
+    Opcode.ATTEND: Pass.attend,
+    Opcode.SAMPLE: Pass.sample,
+}
