@@ -23,8 +23,6 @@ EXECUTED_BY: dict[Opcode, tuple[str, ...]] = {
     Opcode.APPEND: ("cache", "vector"),
     Opcode.ATTEND: ("attention",),
 }
-STREAMED = (Opcode.LOAD, Opcode.ROPE_TABLE, Opcode.MATMUL)
-"""Instructions after which the read side of the stream advances to the next region."""
 
 
 class Sequencer(wiring.Component):
@@ -38,7 +36,6 @@ class Sequencer(wiring.Component):
         o_stream : Out(stream(JOB)), the job for the stream unit.
         program : Out(read_port).
         o_<unit> : Out(stream(COMMAND)) for each of `UNITS`; <unit>_done : In(1) (not for cache).
-        align : Out(1), pulse after an instruction with a streamed operand.
         best : In(32), the top-k unit's first candidate, taken by SAMPLE.
         sample : Out(1), pulse: `best` is a token; sampled : Out(20), how many so far; sample_index : Out(20).
         end_of_text, end_enable : In, the token that ends the job.
@@ -59,7 +56,6 @@ class Sequencer(wiring.Component):
             "length": In(8),
             "o_stream": Out(stream.Signature(JOB)),
             "program": Out(read_port(range(config.control.program_words), INSTRUCTION)),
-            "align": Out(1),
             "best": In(32),
             "sample": Out(1),
             "sampled": Out(20),
@@ -204,8 +200,6 @@ class Sequencer(wiring.Component):
                 done = Cat(getattr(self, f"{unit}_done") for unit in UNITS)
                 with m.If((done & targets).any()):
                     m.d.comb += self.retired.eq(1)
-                    with m.Switch(instruction.opcode), m.Case(*STREAMED):
-                        m.d.comb += self.align.eq(1)
                     m.d.sync += pc.eq(pc + 1)
                     m.next = "Fetch"
                 with m.If(stop):

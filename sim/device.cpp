@@ -1,0 +1,332 @@
+// The RTL as a device: the verilated accelerator and a memory behind its AXI4 master, driven through a C interface.
+//
+// One call runs many cycles; nothing of Python is in the clock loop. Memory answers a read burst `latency` cycles after
+// its address is taken and then delivers a beat a cycle, bursts in order of arrival; writes are absorbed at a beat a cycle.
+// Every port is read and written as bytes: Verilator keeps a port little endian in words of 8 to 64 bits.
+
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "Vtop.h"
+#include "ports.h"  // BUS_BYTES, WITH_TRACE, WITH_WAVES: written by the build
+#include "verilated.h"
+#if WITH_WAVES
+#include "verilated_vcd_c.h"
+#endif
+
+double sc_time_stamp() { return 0; }
+
+namespace {
+
+template <typename Port>
+uint64_t get(const Port& port) {
+    uint64_t value = 0;
+    std::memcpy(&value, &port, sizeof(port) < sizeof(value) ? sizeof(port) : sizeof(value));
+    return value;
+}
+
+struct Burst {
+    uint64_t address;
+    uint32_t beats;
+    uint32_t id;
+    uint64_t ready_at;
+};
+
+// Fixed-size records, read by Python as structured arrays. A retirement says how far each list had grown.
+template <typename Record>
+using List = std::vector<Record>;
+
+#if WITH_TRACE
+struct __attribute__((packed)) ScratchpadWrite {
+    uint32_t address;
+    uint32_t mask;
+    uint8_t data[sizeof(Vtop::trace_spm_data)];
+};
+struct __attribute__((packed)) ActivationWrite {
+    uint32_t address;
+    uint32_t banks;
+    uint8_t data[sizeof(Vtop::trace_am_data)];
+};
+struct __attribute__((packed)) CacheWrite {
+    uint8_t data[sizeof(Vtop::trace_kv_data)];
+};
+struct __attribute__((packed)) Retirement {
+    uint32_t index;
+    uint32_t layer;
+    uint32_t pass;
+    uint32_t scratchpad;
+    uint32_t activation;
+    uint32_t cache;
+    uint64_t cycle;
+};
+#endif
+
+class Device {
+  public:
+    explicit Device(uint64_t memory_bytes, uint32_t latency) : memory_(memory_bytes), latency_(latency) {
+        context_.debug(0);
+        context_.randReset(0);
+#if WITH_WAVES
+        context_.traceEverOn(true);
+#endif
+        top_ = std::make_unique<Vtop>(&context_, "top");
+        top_->rst = 1;
+        for (int i = 0; i < 4; i++) cycle();
+        top_->rst = 0;
+    }
+    ~Device() {
+#if WITH_WAVES
+        if (waves_) waves_->close();
+#endif
+        top_->final();
+    }
+
+    uint8_t* memory() { return memory_.data(); }
+    uint64_t cycles() const { return cycles_; }
+
+    // Returns 0, or -1 if the device did not answer within `kLimit` cycles, or -2 for an error response.
+    int write(uint32_t offset, uint32_t value) {
+        top_->s_axil_awaddr = offset;
+        top_->s_axil_wdata = value;
+        top_->s_axil_wstrb = 15;
+        top_->s_axil_awvalid = top_->s_axil_wvalid = top_->s_axil_bready = 1;
+        bool address = false, data = false;
+        for (int i = 0; i < kLimit; i++) {
+            top_->eval();
+            bool address_now = top_->s_axil_awvalid && top_->s_axil_awready;
+            bool data_now = top_->s_axil_wvalid && top_->s_axil_wready;
+            bool answered = top_->s_axil_bvalid;
+            int response = top_->s_axil_bresp;
+            cycle();
+            if (address_now) top_->s_axil_awvalid = 0, address = true;
+            if (data_now) top_->s_axil_wvalid = 0, data = true;
+            if (answered && address && data) {
+                top_->s_axil_bready = 0;
+                return response ? -2 : 0;
+            }
+        }
+        return -1;
+    }
+
+    int read(uint32_t offset, uint32_t* value) {
+        top_->s_axil_araddr = offset;
+        top_->s_axil_arvalid = top_->s_axil_rready = 1;
+        for (int i = 0; i < kLimit; i++) {
+            top_->eval();
+            bool address_now = top_->s_axil_arvalid && top_->s_axil_arready;
+            bool answered = top_->s_axil_rvalid;
+            int response = top_->s_axil_rresp;
+            *value = top_->s_axil_rdata;
+            cycle();
+            if (address_now) top_->s_axil_arvalid = 0;
+            if (answered) {
+                top_->s_axil_rready = 0;
+                return response ? -2 : 0;
+            }
+        }
+        return -1;
+    }
+
+    // Runs until the interrupt or for `limit` cycles; returns the cycles run.
+    uint64_t run(uint64_t limit) {
+        uint64_t start = cycles_;
+        while (cycles_ - start < limit && !top_->irq) cycle();
+        return cycles_ - start;
+    }
+
+    void fail(uint64_t low, uint64_t high) { fail_low_ = low, fail_high_ = high; }
+
+    int open_waves(const char* path) {
+#if WITH_WAVES
+        waves_ = std::make_unique<VerilatedVcdC>();
+        top_->trace(waves_.get(), 99);
+        waves_->open(path);
+        return waves_->isOpen() ? 0 : -1;
+#else
+        (void)path;
+        return -1;
+#endif
+    }
+
+#if WITH_TRACE
+    List<ScratchpadWrite> scratchpad;
+    List<ActivationWrite> activation;
+    List<CacheWrite> cache;
+    List<Retirement> retired;
+    bool tracing = false;
+#endif
+
+  private:
+    static constexpr int kLimit = 10000;
+
+    void cycle() {
+        drive();
+        top_->eval();  // combinational outputs for this cycle's inputs
+        bool ar = top_->m_axi_arvalid && top_->m_axi_arready;
+        bool r = top_->m_axi_rvalid && top_->m_axi_rready;
+        bool aw = top_->m_axi_awvalid && top_->m_axi_awready;
+        bool w = top_->m_axi_wvalid && top_->m_axi_wready;
+        bool b = top_->m_axi_bvalid && top_->m_axi_bready;
+        if (ar)
+            reads_.push_back({get(top_->m_axi_araddr), uint32_t(top_->m_axi_arlen) + 1, uint32_t(top_->m_axi_arid),
+                              cycles_ + latency_});
+        if (aw)
+            writes_.push_back(
+                {get(top_->m_axi_awaddr), uint32_t(top_->m_axi_awlen) + 1, uint32_t(top_->m_axi_awid), 0});
+        if (w) absorb();
+        if (b) responses_.pop_front();
+        if (r) advance();
+#if WITH_TRACE
+        if (tracing) record();
+#endif
+        top_->clk = 1;
+        top_->eval();
+#if WITH_WAVES
+        if (waves_) waves_->dump(2 * cycles_);
+#endif
+        top_->clk = 0;
+        cycles_++;
+#if WITH_WAVES
+        if (waves_) waves_->dump(2 * cycles_ - 1);
+#endif
+    }
+
+    void drive() {
+        top_->m_axi_arready = reads_.size() < 64;
+        top_->m_axi_awready = writes_.size() < 16;
+        // Data may not come before its address: the burst that it belongs to says where it goes.
+        top_->m_axi_wready = !writes_.empty();
+        top_->m_axi_bvalid = !responses_.empty();
+        if (!responses_.empty()) {
+            top_->m_axi_bid = responses_.front().id;
+            top_->m_axi_bresp = responses_.front().beats;
+        }
+        bool ready = !reads_.empty() && reads_.front().ready_at <= cycles_;
+        top_->m_axi_rvalid = ready;
+        if (!ready) return;
+        const Burst& burst = reads_.front();
+        bool inside = burst.address + BUS_BYTES <= memory_.size();
+        bool failing = burst.address < fail_high_ && burst.address + BUS_BYTES > fail_low_;
+        top_->m_axi_rid = burst.id;
+        top_->m_axi_rlast = burst.beats == 1;
+        top_->m_axi_rresp = inside ? (failing ? 2 : 0) : 3;
+        if (inside)
+            std::memcpy(&top_->m_axi_rdata, &memory_[burst.address], BUS_BYTES);
+        else
+            std::memset(&top_->m_axi_rdata, 0xA5, BUS_BYTES);
+    }
+
+    void advance() {
+        Burst& burst = reads_.front();
+        burst.address += BUS_BYTES;
+        if (--burst.beats == 0) reads_.pop_front();
+    }
+
+    void absorb() {
+        Burst& burst = writes_.front();
+        bool inside = burst.address + BUS_BYTES <= memory_.size();
+        bool failing = burst.address < fail_high_ && burst.address + BUS_BYTES > fail_low_;
+        if (inside && !failing) {
+            uint8_t data[BUS_BYTES];
+            std::memcpy(data, &top_->m_axi_wdata, BUS_BYTES);
+            uint64_t strobes = get(top_->m_axi_wstrb);
+            for (int i = 0; i < BUS_BYTES; i++)
+                if (strobes >> i & 1) memory_[burst.address + i] = data[i];
+        }
+        if (!inside || failing) write_response_ = inside ? 2 : 3;
+        burst.address += BUS_BYTES;
+        if (--burst.beats == 0) {
+            responses_.push_back({0, write_response_, burst.id, 0});
+            write_response_ = 0;
+            writes_.pop_front();
+        }
+    }
+
+#if WITH_TRACE
+    template <typename Record, typename Port>
+    static void copy(Record& record, const Port& port) {
+        std::memcpy(record.data, &port, sizeof(port));
+    }
+
+    void record() {
+        if (top_->trace_spm_en) {
+            scratchpad.push_back({uint32_t(top_->trace_spm_address), uint32_t(top_->trace_spm_mask), {}});
+            copy(scratchpad.back(), top_->trace_spm_data);
+        }
+        if (top_->trace_am_en) {
+            activation.push_back({uint32_t(top_->trace_am_address), uint32_t(top_->trace_am_mask), {}});
+            copy(activation.back(), top_->trace_am_data);
+        }
+        if (top_->trace_kv_en) {
+            cache.push_back({});
+            copy(cache.back(), top_->trace_kv_data);
+        }
+        if (top_->trace_retired)
+            retired.push_back({uint32_t(top_->trace_index), uint32_t(top_->trace_layer), uint32_t(top_->trace_pass),
+                               uint32_t(scratchpad.size()), uint32_t(activation.size()), uint32_t(cache.size()),
+                               cycles_});
+    }
+#endif
+
+    VerilatedContext context_;
+    std::unique_ptr<Vtop> top_;
+#if WITH_WAVES
+    std::unique_ptr<VerilatedVcdC> waves_;
+#endif
+    std::vector<uint8_t> memory_;
+    std::deque<Burst> reads_, writes_, responses_;
+    uint64_t cycles_ = 0;
+    uint64_t fail_low_ = 0, fail_high_ = 0;
+    uint32_t latency_;
+    uint32_t write_response_ = 0;
+};
+
+}  // namespace
+
+extern "C" {
+void* celosia_create(uint64_t memory_bytes, uint32_t latency) {
+    try {
+        return new Device(memory_bytes, latency);
+    } catch (const std::bad_alloc&) {
+        return nullptr;
+    }
+}
+void celosia_destroy(void* device) { delete static_cast<Device*>(device); }
+uint8_t* celosia_memory(void* device) { return static_cast<Device*>(device)->memory(); }
+uint64_t celosia_cycles(void* device) { return static_cast<Device*>(device)->cycles(); }
+int celosia_write(void* device, uint32_t offset, uint32_t value) {
+    return static_cast<Device*>(device)->write(offset, value);
+}
+int celosia_read(void* device, uint32_t offset, uint32_t* value) {
+    return static_cast<Device*>(device)->read(offset, value);
+}
+uint64_t celosia_run(void* device, uint64_t limit) { return static_cast<Device*>(device)->run(limit); }
+void celosia_fail(void* device, uint64_t low, uint64_t high) { static_cast<Device*>(device)->fail(low, high); }
+int celosia_open_waves(void* device, const char* path) { return static_cast<Device*>(device)->open_waves(path); }
+
+#if WITH_TRACE
+void celosia_trace(void* device, int enable) { static_cast<Device*>(device)->tracing = enable; }
+void celosia_trace_clear(void* device) {
+    auto* d = static_cast<Device*>(device);
+    d->scratchpad.clear(), d->activation.clear(), d->cache.clear(), d->retired.clear();
+}
+// The list `which` (0 scratchpad, 1 activation, 2 cache, 3 retired): its records and their size; returns their number.
+uint64_t celosia_trace_list(void* device, int which, const void** data, uint32_t* record_bytes) {
+    auto* d = static_cast<Device*>(device);
+    auto give = [&](const auto& list) {
+        *data = list.data();
+        *record_bytes = sizeof(list[0]);
+        return uint64_t(list.size());
+    };
+    switch (which) {
+        case 0: return give(d->scratchpad);
+        case 1: return give(d->activation);
+        case 2: return give(d->cache);
+        default: return give(d->retired);
+    }
+}
+#endif
+}
