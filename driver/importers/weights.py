@@ -155,12 +155,12 @@ def check_shapes(
     """
     names = names or {}
     expected = expected_shapes(config)
-    for name, shape in shapes.items():
-        field = f"tensor {names.get(name, name)!r}"
-        if name not in expected:
-            raise ModelError(file, field, list(shape), "a model with this config has no such tensor")
-        if shape != expected[name]:
-            raise ModelError(file, f"shape of {field}", list(shape), f"the config asks for {list(expected[name])}")
     for name, shape in expected.items():
         if name not in shapes:
             raise ModelError(file, f"tensor {name!r}", None, f"it is missing; the config asks for {list(shape)}")
+        if shapes[name] != shape:
+            field = f"shape of tensor {names.get(name, name)!r}"
+            raise ModelError(file, field, list(shapes[name]), f"the config asks for {list(shape)}")
+    for name in sorted(shapes.keys() - expected.keys()):
+        field = f"tensor {names.get(name, name)!r}"
+        raise ModelError(file, field, list(shapes[name]), "a model with this config has no such tensor")
