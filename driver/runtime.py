@@ -1,0 +1,188 @@
+"""Text generation on an accelerator: pages, jobs, sampling. It does not know what the accelerator is made of."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ..arch.formats import BLOCK
+from ..arch.layout import ceil_div
+from .compiler import CompiledModel
+from .device import Accelerator, Job, JobResult
+from .sampling import Sampler, Sampling
+
+OnToken = Callable[[int], None]
+
+
+class RequestError(ValueError):
+    """A request that this model on this config cannot serve."""
+
+
+@dataclass
+class PageAllocator:
+    """Physical pages of the KV cache that no sequence owns.
+
+    Parameters
+    ----------
+    pages : how many the cache has.
+    """
+
+    pages: int
+    _free: list[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._free = list(range(self.pages))
+
+    @property
+    def available(self) -> int:
+        """Free pages."""
+        return len(self._free)
+
+    def take(self, count: int) -> list[int]:
+        """The `count` lowest free pages, ascending.
+
+        Raises
+        ------
+        RequestError
+            Fewer are free.
+        """
+        if count > len(self._free):
+            raise RequestError(f"the KV cache has {len(self._free)} free pages of {self.pages}, {count} are needed")
+        taken, self._free = self._free[:count], self._free[count:]
+        return taken
+
+    def give_back(self, pages: Sequence[int]) -> None:
+        """Pages that their sequence no longer needs."""
+        self._free = sorted([*self._free, *pages])
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What one request gave.
+
+    Attributes
+    ----------
+    prompt : tokens that were fed, in order.
+    tokens : generated ones; an end-of-text token is the last one, if it came.
+    reason : why it ended: "count", "end" (of text) or "context" (no position left).
+    jobs : results of the device's jobs, in order.
+    """
+
+    prompt: tuple[int, ...]
+    tokens: tuple[int, ...]
+    reason: str
+    jobs: tuple[JobResult, ...]
+
+
+class Session:
+    """One sequence on one accelerator.
+
+    Parameters
+    ----------
+    accelerator : Accelerator
+        The model is loaded onto it here.
+    compiled : CompiledModel
+    allocator : PageAllocator or None
+        Shared by the sessions of an accelerator; None: the session has the cache for itself.
+    sequence : int
+        Which of the device's block tables; below cache.sequences.
+
+    Attributes
+    ----------
+    position : int
+        Positions in the cache.
+    """
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        compiled: CompiledModel,
+        allocator: PageAllocator | None = None,
+        sequence: int = 0,
+    ) -> None:
+        sequences = compiled.config.cache.sequences
+        if not 0 <= sequence < sequences:
+            raise RequestError(f"sequence is {sequence}: this config has {sequences}, numbered from 0")
+        self.accelerator, self.compiled, self.sequence = accelerator, compiled, sequence
+        self._allocator = allocator or PageAllocator(compiled.config.cache.pages)
+        self._pages: list[int] = []
+        self._unfed: tuple[int, ...] = ()  # sampled last, not in the cache yet
+        self.position = 0
+        accelerator.load(compiled)
+
+    def reset(self) -> None:
+        """Forget the sequence and free its pages."""
+        if self._pages:
+            self.accelerator.close(self.sequence)
+            self._allocator.give_back(self._pages)
+        self._pages, self._unfed, self.position = [], (), 0
+
+    def generate(
+        self,
+        prompt: Sequence[int],
+        count: int,
+        sampling: Sampling | None = None,
+        on_token: OnToken | None = None,
+    ) -> Generation:
+        """Continue the sequence with a prompt and generate.
+
+        Parameters
+        ----------
+        prompt : token ids; one at least.
+        count : tokens to generate at most; it ends earlier at an end-of-text token or when the context is full.
+        sampling : None is greedy, which the device does on its own.
+        on_token : called with every token as it comes.
+
+        Raises
+        ------
+        RequestError
+            The prompt is empty, has an id beyond the vocabulary or is longer than the context; count is below 1.
+        """
+        sampler = Sampler(sampling or Sampling())
+        tokens = self._unfed + tuple(int(t) for t in prompt)
+        self._check(prompt, tokens, count)
+        room = self.compiled.context - self.position - len(tokens) + 1
+        goal = min(count, room)
+        self._reserve(self.position + len(tokens) + goal - 1)
+        ends = self.compiled.model.eos_ids
+        generated: list[int] = []
+        jobs: list[JobResult] = []
+
+        def emit(token: int) -> None:
+            generated.append(token)
+            if on_token:
+                on_token(token)
+
+        while len(generated) < goal and not (generated and generated[-1] in ends):
+            steps = 1 if not sampler.sampling.greedy or len(ends) > 1 else goal - len(generated)
+            job = Job(self.sequence, self.position, tokens, steps, ends[0] if ends else None)
+            greedy = sampler.sampling.greedy
+            result = self.accelerator.run(job, emit if greedy else None)
+            if not greedy:
+                emit(sampler.choose(result.candidates))
+            jobs.append(result)
+            self.position += len(tokens) + len(result.tokens) - 1
+            tokens = self._unfed = (generated[-1],)
+        reason = "end" if generated[-1] in ends else "count" if len(generated) == count else "context"
+        return Generation(tuple(prompt), tuple(generated), reason, tuple(jobs))
+
+    def _check(self, prompt: Sequence[int], tokens: tuple[int, ...], count: int) -> None:
+        vocabulary, context = self.compiled.model.vocab_size, self.compiled.context
+        if not prompt:
+            raise RequestError("the prompt has no tokens: it must have one at least")
+        if count < 1:
+            raise RequestError(f"the number of tokens to generate is {count}: it must be 1 or more")
+        for index, token in enumerate(tokens):
+            if not 0 <= token < vocabulary:
+                raise RequestError(f"prompt token {index} is {token}: the model has tokens 0 to {vocabulary - 1}")
+        if self.position + len(tokens) > context:
+            before = f" after {self.position} positions" if self.position else ""
+            raise RequestError(
+                f"the prompt has {len(tokens)} tokens{before}: the context is {context} positions; "
+                "shorten the prompt or raise cache.pages_per_sequence and cache.pages"
+            )
+
+    def _reserve(self, positions: int) -> None:
+        """Map pages for that many positions: the device runs all its steps without the host."""
+        missing = ceil_div(positions, BLOCK) - len(self._pages)
+        if missing > 0:
+            self._pages += self._allocator.take(missing)
+            self.accelerator.open(self.sequence, tuple(self._pages))
