@@ -1,0 +1,1 @@
+"""The stream unit: reads weights and cache pages in program order, ahead of the sequencer."""

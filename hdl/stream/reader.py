@@ -1,0 +1,171 @@
+"""The AXI4 read master: long stream regions on id 0, single auxiliary beats on id 1."""
+
+from amaranth import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out
+
+from ...arch.config import AcceleratorConfig, derive
+from ...arch.isa import Status
+from ..axi import BURST_INCR, RESPONSE_OKAY, axi4_read
+from ..interfaces import FAULT, auxiliary_port
+
+REGION = data.StructLayout({"address": 48, "beats": 24})
+"""A contiguous stretch of memory, beat-aligned, one beat at least."""
+
+PAGE_BYTES = 4096
+"""No burst crosses a multiple of this (AXI4, A3.4.1)."""
+
+STREAM_ID, AUXILIARY_ID = 0, 1
+AUXILIARY_DEPTH = 16
+"""Auxiliary reads in flight or waiting to be taken."""
+
+
+class Reader(wiring.Component):
+    """Cut regions into bursts, keep `outstanding` of them in flight, hand over the beats.
+
+    A stream burst is asked for only when `space` covers it and everything in flight, so `rready` is always high. One
+    burst every three cycles at most; auxiliary reads go first, one every other cycle. Beats pass through one register.
+
+    Members:
+        axi : Out(axi4_read).
+        i : In(stream(REGION)).
+        beat_valid : Out(1), beat : Out(W*8), stream data; there is no ready.
+        space : In(16), beats that the FIFOs behind can take.
+        auxiliary : In(auxiliary_port), answered in order.
+        clear : In(1), drop regions and data; drained : Out(1), nothing is in flight.
+        fault_valid : Out(1), fault : Out(FAULT), BUS_READ with the burst's address.
+        stream_beat, auxiliary_beat, full : Out(1), for counters; full: a burst waits for space.
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self.config = config
+        self.bus_bytes = derive(config).bus_bytes
+        bits = self.bus_bytes * 8
+        super().__init__(
+            {
+                "axi": Out(axi4_read(address_bits=config.bus.address_bits, data_bits=bits, id_bits=1)),
+                "i": In(stream.Signature(REGION)),
+                "beat_valid": Out(1),
+                "beat": Out(bits),
+                "space": In(16),
+                "auxiliary": In(auxiliary_port(bits)),
+                "clear": In(1),
+                "drained": Out(1),
+                "fault_valid": Out(1),
+                "fault": Out(FAULT),
+                "stream_beat": Out(1),
+                "auxiliary_beat": Out(1),
+                "full": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        axi = self.axi
+        in_flight, auxiliary_held = Signal(16), Signal(range(AUXILIARY_DEPTH + 1))
+        auxiliary_in_flight = Signal(range(AUXILIARY_DEPTH + 1))
+        m.d.comb += [
+            axi.arsize.eq((self.bus_bytes - 1).bit_length()),
+            axi.arburst.eq(BURST_INCR),
+            axi.rready.eq(1),
+            self.drained.eq(~axi.arvalid & (in_flight == 0) & (auxiliary_in_flight == 0)),
+        ]
+        burst, take_auxiliary = self._issue(m, in_flight, auxiliary_held)
+        stream_beat, auxiliary_beat = self._receive(m)
+        popped = self.auxiliary.i_beat.valid & self.auxiliary.i_beat.ready
+        m.d.sync += [
+            in_flight.eq(in_flight + burst - stream_beat),
+            auxiliary_in_flight.eq(auxiliary_in_flight + take_auxiliary - auxiliary_beat),
+            auxiliary_held.eq(Mux(self.clear, auxiliary_in_flight, auxiliary_held + take_auxiliary - popped)),
+        ]
+        return m
+
+    def _issue(self, m: Module, in_flight: Signal, auxiliary_held: Signal) -> tuple[Signal, Signal]:
+        """Drive AR; return the beats of the stream burst that is asked for this cycle, and whether an auxiliary is."""
+        axi, bus = self.axi, self.bus_bytes
+        shift = (bus - 1).bit_length()
+        address, left = Signal(48), Signal(24)
+        size, sized = Signal(range(self.config.bus.burst_beats + 1)), Signal()
+        bursts = Signal(range(self.config.bus.outstanding + 1))
+        room = Signal(range(PAGE_BYTES // bus + 1))
+        free, fits = Signal(), Signal()
+        burst, take_auxiliary, last = Signal(9), Signal(), Signal()
+        most = self.config.bus.burst_beats
+        m.d.comb += [
+            room.eq(PAGE_BYTES // bus - address[shift:12]),
+            free.eq(~axi.arvalid | axi.arready),
+            self.i.ready.eq((left == 0) & ~self.clear),
+            last.eq(axi.rvalid & axi.rlast & (axi.rid == STREAM_ID)),
+            self.full.eq(sized & ~fits),
+        ]
+        # The sum is registered: it only ever errs by waiting a cycle longer, since `space` never shrinks but by us.
+        m.d.sync += fits.eq(in_flight + most <= self.space)
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [address.eq(self.i.payload.address), left.eq(self.i.payload.beats)]
+        with m.Elif((left != 0) & ~sized):
+            least = Mux(left < most, left, most)
+            m.d.sync += [size.eq(Mux(least < room, least, room)), sized.eq(1)]
+        with m.If(axi.arready):
+            m.d.sync += axi.arvalid.eq(0)
+        wanted = self.auxiliary.o_address
+        m.d.comb += wanted.ready.eq(free & (auxiliary_held < AUXILIARY_DEPTH) & ~self.clear)
+        with m.If(wanted.valid & wanted.ready):
+            m.d.comb += take_auxiliary.eq(1)
+            m.d.sync += [axi.arvalid.eq(1), axi.araddr.eq(wanted.payload), axi.arlen.eq(0), axi.arid.eq(AUXILIARY_ID)]
+        with m.Elif(free & sized & fits & (bursts < self.config.bus.outstanding) & ~self.clear):
+            m.d.comb += burst.eq(size)
+            m.d.sync += [
+                axi.arvalid.eq(1),
+                axi.araddr.eq(address),
+                axi.arlen.eq(size - 1),
+                axi.arid.eq(STREAM_ID),
+                address.eq(address + (size << shift)),
+                left.eq(left - size),
+                sized.eq(0),
+                fits.eq(0),
+            ]
+        m.d.sync += bursts.eq(bursts + (burst != 0) - last)
+        with m.If(self.clear):
+            m.d.sync += [left.eq(0), sized.eq(0)]
+        self._addresses(m, burst, take_auxiliary, address, last)
+        return burst, take_auxiliary
+
+    def _addresses(self, m: Module, burst: Signal, take_auxiliary: Signal, address: Signal, last: Signal) -> None:
+        """Remember every burst's address until its last beat, for error reports."""
+        kinds = (
+            ("stream", burst != 0, address, last, self.config.bus.outstanding),
+            ("auxiliary", take_auxiliary, self.auxiliary.o_address.payload, None, AUXILIARY_DEPTH),
+        )
+        self._fault_addresses = []
+        for name, push, value, pop, depth in kinds:
+            fifo = SyncFIFOBuffered(width=48, depth=max(depth, 2) + 1)
+            m.submodules[f"{name}_addresses"] = fifo
+            beat = self.axi.rvalid & (self.axi.rid == AUXILIARY_ID)
+            m.d.comb += [fifo.w_en.eq(push), fifo.w_data.eq(value), fifo.r_en.eq(beat if pop is None else pop)]
+            self._fault_addresses.append(fifo.r_data)
+
+    def _receive(self, m: Module) -> tuple[Signal, Signal]:
+        """Register the data; return which kind of beat arrives this cycle."""
+        axi = self.axi
+        stream_beat, auxiliary_beat = Signal(), Signal()
+        m.submodules.responses = responses = SyncFIFOBuffered(width=self.bus_bytes * 8, depth=AUXILIARY_DEPTH)
+        m.d.comb += [
+            stream_beat.eq(axi.rvalid & (axi.rid == STREAM_ID)),
+            auxiliary_beat.eq(axi.rvalid & (axi.rid == AUXILIARY_ID)),
+            self.stream_beat.eq(stream_beat),
+            self.auxiliary_beat.eq(auxiliary_beat),
+            responses.w_data.eq(axi.rdata),
+            responses.w_en.eq(auxiliary_beat & ~self.clear),
+            self.auxiliary.i_beat.valid.eq(responses.r_rdy),
+            self.auxiliary.i_beat.payload.eq(responses.r_data),
+            responses.r_en.eq(self.auxiliary.i_beat.ready | self.clear),
+        ]
+        m.d.sync += [
+            self.beat.eq(axi.rdata),
+            self.beat_valid.eq(stream_beat & ~self.clear),
+            self.fault_valid.eq(axi.rvalid & (axi.rresp != RESPONSE_OKAY) & ~self.clear),
+            self.fault.status.eq(Status.BUS_READ),
+            self.fault.address.eq(Mux(axi.rid == STREAM_ID, *self._fault_addresses)),
+        ]
+        return stream_beat, auxiliary_beat
