@@ -1,0 +1,106 @@
+"""The accumulators of the matrix engine."""
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from ..arithmetic.add import FloatAdd
+from ..arithmetic.common import FLOAT, delay
+
+
+class AccumulatorArray(wiring.Component):
+    """``acc = add(first ? +0 : scale2(acc, -shift), value)`` for R x C float32 at once.
+
+    One set a cycle. A set is presented over three cycles: index and `en` at cycle 0, `first` and `shift` at cycle 1,
+    `value` at cycle 2; the sum is at `o` at cycle `latency`, and is what an index presented `distance` cycles after
+    this one reads. The parent keeps that distance, except for a set that is `first`, which does not read. Never
+    stalls.
+
+    Parameters
+    ----------
+    rows, channels : int
+        R and C.
+    depth : int
+        Accumulators; each is R x C words of 32 bits, in one memory for each of the R x C.
+
+    Members
+    -------
+    en : In(1), the set is valid: its sum is stored
+    index : In(range(depth))
+    first : In(1), starts at +0
+    shift : In, R amounts; 255 flushes every accumulator of the row to +0
+    value : In, R x C float32
+    o : Out, R x C float32
+    o_valid : Out(1), `en` `latency` cycles later
+    overflow : Out(1), one of `o` was saturated; not gated by `o_valid`
+    clear : In(1), forgets the sets in flight
+
+    Attributes
+    ----------
+    latency : int
+    distance : int
+    """
+
+    latency = 2 + FloatAdd.latency
+    distance = latency + 1
+
+    def __init__(self, *, rows: int, channels: int, depth: int) -> None:
+        self.rows = rows
+        self.channels = channels
+        self.depth = depth
+        floats = data.ArrayLayout(data.ArrayLayout(32, channels), rows)
+        super().__init__(
+            {
+                "en": In(1),
+                "index": In(range(depth)),
+                "first": In(1),
+                "shift": In(data.ArrayLayout(8, rows)),
+                "value": In(floats),
+                "o": Out(floats),
+                "o_valid": Out(1),
+                "overflow": Out(1),
+                "clear": In(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        index = delay(m, self.index, self.latency, enable=C(1), name="write_index")
+        valid = Signal(self.latency)
+        m.d.sync += valid.eq(Mux(self.clear, 0, Cat(self.en, valid)))
+        m.d.comb += self.o_valid.eq(valid[-1])
+
+        overflows = []
+        for row in range(self.rows):
+            for channel in range(self.channels):
+                where = f"{row}_{channel}"
+                m.submodules[f"accumulator_{where}"] = memory = Memory(shape=unsigned(32), depth=self.depth, init=[])
+                m.submodules[f"add_{where}"] = add = FloatAdd()
+                read, write = memory.read_port(), memory.write_port()
+                old = Signal(32, name=f"old_{where}", reset_less=True)
+                m.d.comb += [
+                    read.en.eq(1),
+                    read.addr.eq(self.index),
+                    add.en.eq(1),
+                    add.a.eq(old),
+                    add.b.eq(self.value[row][channel]),
+                    write.en.eq(valid[-1]),
+                    write.addr.eq(index),
+                    write.data.eq(add.o),
+                    self.o[row][channel].eq(add.o),
+                ]
+                m.d.sync += old.eq(_scale_down(m, read.data, self.shift[row], self.first, name=where))
+                overflows.append(add.overflow)
+        m.d.comb += self.overflow.eq(Cat(overflows).any())
+        return m
+
+
+def _scale_down(m: Module, word: Signal, shift: Signal, zero: Signal, *, name: str) -> data.View:
+    """``scale2(word, -shift)``, or +0. A result below 2^-126 is flushed; there is nothing to round."""
+    result = Signal(FLOAT, name=f"scaled_{name}")
+    exponent = Signal(9, name=f"scaled_exponent_{name}")
+    m.d.comb += exponent.eq(FLOAT(word).exponent - shift)
+    with m.If(~zero & ~exponent[8] & (exponent != 0)):
+        m.d.comb += [result.eq(word), result.exponent.eq(exponent)]
+    return result

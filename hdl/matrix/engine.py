@@ -1,0 +1,194 @@
+"""The matrix engine: micro-ops and tiles in, accumulated results out."""
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from ..arithmetic.common import delay
+from ..interfaces import Interfaces, read_port
+from .accumulator import AccumulatorArray
+from .dot import DotArray
+from .result_queue import ResultQueue
+from .scaler import BlockScaler
+from .skid import SkidBuffer
+
+
+class Engine(wiring.Component):
+    """R x C accumulators over blocks of 32: docs/numerics.md, section 4, and 8 (6) for probabilities.
+
+    One micro-op a cycle. It waits at the input, nowhere else: for its tile (`take_tile`), for its accumulator while
+    that is in the adder (eight cycles after the last use; one that is `first` does not wait), and, if `last`, for
+    room for its result. Behind that the pipeline never stalls. The result follows `latency` cycles after the issue,
+    at the earliest.
+
+    The activation blocks are read when the micro-op issues. Their `shift` counts for the probability memory; in the
+    activation memory it must be 0.
+
+    Parameters
+    ----------
+    interfaces : Interfaces
+
+    Members
+    -------
+    i : In(stream.Signature(micro_op))
+    i_tile : In(stream.Signature(tile))
+    am : Out(read_port), one word for each of the R banks
+    probabilities : Out(read_port), the same, 16 bits of address
+    o : Out(stream.Signature(result)), in the order of the `last` micro-ops
+    overflow : Out(1), a value or an accumulator was saturated
+    clear : In(1), forgets everything in flight
+
+    Attributes
+    ----------
+    latency : int
+        Cycles from the issue of a micro-op to its accumulator's sum.
+    hazard_distance : int
+        Cycles between two micro-ops on one accumulator.
+    """
+
+    def __init__(self, interfaces: Interfaces) -> None:
+        self.interfaces = interfaces
+        rows, channels = interfaces.rows, interfaces.channels
+        bits = interfaces.config.array.activation_bits
+        minimum = any(f.has_minimum for f in interfaces.derived.formats)
+        self.dots = DotArray(rows=rows, channels=channels, activation_bits=bits)
+        self.scaler = BlockScaler(rows=rows, channels=channels, activation_bits=bits, minimum=minimum)
+        self.accumulators = AccumulatorArray(rows=rows, channels=channels, depth=len(interfaces.accumulator))
+        # One cycle for the activation memory, in front of the multipliers.
+        self.value_cycle = 1 + self.dots.latency + self.scaler.latency
+        self.latency = self.value_cycle + AccumulatorArray.latency - 2
+        self.hazard_distance = AccumulatorArray.distance
+        words = data.ArrayLayout(interfaces.am_word, rows)
+        super().__init__(
+            {
+                "i": In(stream.Signature(interfaces.micro_op)),
+                "i_tile": In(stream.Signature(interfaces.tile)),
+                "am": Out(read_port(interfaces.am_address, words)),
+                "probabilities": Out(read_port(unsigned(interfaces.probability_address), words)),
+                "o": Out(stream.Signature(interfaces.result)),
+                "overflow": Out(1),
+                "clear": In(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.operations = operations = SkidBuffer(self.interfaces.micro_op)
+        m.submodules.dots = self.dots
+        m.submodules.scaler = self.scaler
+        m.submodules.accumulators = accumulators = self.accumulators
+        m.submodules.results = results = ResultQueue(self.interfaces)
+        connect(m, flipped(self.i), operations.i)
+        connect(m, flipped(self.o), results.o)
+        m.d.comb += [block.clear.eq(self.clear) for block in (operations, accumulators, results)]
+
+        op = operations.o.payload
+        issue = Signal()
+        m.d.comb += [
+            issue.eq(
+                operations.o.valid
+                & ~self._in_adder(m, op, issue)
+                & (self.i_tile.valid | ~op.take_tile)
+                & (results.room | ~op.last)
+            ),
+            operations.o.ready.eq(issue),
+            self.i_tile.ready.eq(issue & op.take_tile),
+            results.take.eq(issue & op.last),
+            results.tag.eq(op.tag),
+        ]
+        self._operands(m, op, issue)
+        self._accumulate(m, op, issue)
+
+        last = _delayed(m, op.last, self.latency, name="last")
+        overflow = Signal()
+        m.d.comb += [
+            results.fill.eq(accumulators.o_valid & last),
+            results.values.eq(accumulators.o),
+            self.overflow.eq(overflow),
+        ]
+        valid = Signal(self.latency)
+        m.d.sync += [
+            valid.eq(Mux(self.clear, 0, Cat(issue, valid))),
+            overflow.eq(
+                (accumulators.o_valid & accumulators.overflow) | (valid[self.value_cycle - 1] & self.scaler.overflow)
+            ),
+        ]
+        return m
+
+    def _in_adder(self, m: Module, op: data.View, issue: Signal) -> Signal:
+        """Whether the accumulator that `op` reads is not yet written by an earlier micro-op."""
+        busy = Signal()
+        matches = []
+        used, index = issue, op.accumulator
+        for age in range(1, self.hazard_distance):
+            next_used = Signal(name=f"recent_{age}")
+            next_index = Signal(self.interfaces.accumulator, name=f"recent_index_{age}", reset_less=True)
+            m.d.sync += [next_used.eq(used & ~self.clear), next_index.eq(index)]
+            used, index = next_used, next_index
+            matches.append(used & (index == op.accumulator))
+        m.d.comb += busy.eq(Cat(matches).any() & ~op.first)
+        return busy
+
+    def _operands(self, m: Module, op: data.View, issue: Signal) -> None:
+        """Reads activations and holds the tile; feeds multipliers and, later, the scaler."""
+        rows, channels = self.interfaces.rows, self.interfaces.channels
+        tile = Signal(self.interfaces.tile, reset_less=True)
+        with m.If(self.i_tile.ready):
+            m.d.sync += tile.eq(self.i_tile.payload)
+        from_probabilities = _delayed(m, op.probabilities, 1, name="from_probabilities")
+        words = Signal.like(self.am.data, name="words")
+        m.d.comb += [
+            self.am.en.eq(issue & ~op.probabilities),
+            self.am.address.eq(op.address),
+            self.probabilities.en.eq(issue & op.probabilities),
+            self.probabilities.address.eq(op.address),
+            words.eq(Mux(from_probabilities, self.probabilities.data, self.am.data)),
+            self.dots.weights.eq(tile.weights),
+            self.scaler.dots.eq(self.dots.o),
+        ]
+        wait = self.dots.latency
+        for row in range(rows):
+            word = words[row]
+            m.d.comb += [
+                self.dots.q[row].eq(word.q),
+                self.scaler.row_exponent[row].eq(_delayed(m, word.exponent, wait, name=f"exponent_{row}")),
+                self.scaler.row_total[row].eq(_delayed(m, word.total, wait, name=f"total_{row}")),
+                # Cycle 1 of the accumulators is the one before the value; the word is there in cycle 1 of the engine.
+                self.accumulators.shift[row].eq(
+                    _delayed(m, word.shift, self.value_cycle - 2, name=f"shift_{row}"),
+                ),
+            ]
+        scaler = self.scaler
+        for c in range(channels):
+            scale = _signed_significand(tile.significand[c], tile.scale_negative[c])
+            minimum = _signed_significand(tile.minimum_significand[c], tile.minimum_negative[c])
+            m.d.comb += [
+                scaler.scale[c].eq(_delayed(m, scale, wait, name=f"scale_{c}")),
+                scaler.scale_exponent[c].eq(_delayed(m, tile.exponent[c], wait, name=f"scale_exponent_{c}")),
+                scaler.minimum[c].eq(_delayed(m, minimum, wait, name=f"minimum_{c}")),
+                scaler.minimum_exponent[c].eq(
+                    _delayed(m, tile.minimum_exponent[c], wait, name=f"minimum_exponent_{c}")
+                ),
+            ]
+
+    def _accumulate(self, m: Module, op: data.View, issue: Signal) -> None:
+        """Presents index and controls to the accumulators when the value arrives."""
+        accumulators = self.accumulators
+        start = self.value_cycle - 2
+        issued = Signal(start)
+        m.d.sync += issued.eq(Mux(self.clear, 0, Cat(issue, issued)))
+        m.d.comb += [
+            accumulators.en.eq(issued[-1]),
+            accumulators.index.eq(_delayed(m, op.accumulator, start, name="accumulator")),
+            accumulators.first.eq(_delayed(m, op.first, start + 1, name="first")),
+            accumulators.value.eq(self.scaler.o),
+        ]
+
+
+def _delayed(m: Module, value: Value, cycles: int, *, name: str) -> Signal:
+    return delay(m, value, cycles, enable=C(1), name=name)
+
+
+def _signed_significand(significand: Value, negative: Value) -> Value:
+    """Sign and magnitude to two's complement, 12 bits."""
+    return Mux(negative, -significand, significand).as_signed()

@@ -1,0 +1,104 @@
+"""From integer dot products to the float32 value of a block."""
+
+from amaranth.hdl import C, Cat, Module, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..arithmetic.add import FloatAdd
+from ..arithmetic.common import delay
+from ..arithmetic.fixed import FixedToFloat
+
+EXPONENT_BITS = 12
+"""Holds the sum of a scale's exponent (10 bits) and an activation block's (8 bits)."""
+
+
+class BlockScaler(wiring.Component):
+    """``rne32(dot x d x 2^e)``, plus ``rne32(total x m x 2^e)`` where built with minimum: docs/numerics.md, section 4.
+
+    One set a cycle, `latency` cycles after its operands; never stalls, no reset of data. R x C multipliers of the dot's
+    width x 12 bits (twice that with minimum).
+
+    Parameters
+    ----------
+    rows, channels : int
+        R and C.
+    activation_bits : int
+        b.
+    minimum : bool
+        Builds the second product and the addition. A minimum of 0 then leaves the first term as it is.
+
+    Members
+    -------
+    dots : In, R x C signed integers of b + 13 bits
+    row_exponent : In, R exponents e
+    row_total : In, R sums of the block's integers
+    scale, minimum : In, C signed significands
+    scale_exponent, minimum_exponent : In, C exponents: d = scale x 2^scale_exponent
+    o : Out, R x C float32
+    overflow : Out(1), one of `o` was saturated; the parent gates it with its valid bit
+
+    Attributes
+    ----------
+    latency : int
+    """
+
+    def __init__(self, *, rows: int, channels: int, activation_bits: int, minimum: bool) -> None:
+        self.rows = rows
+        self.channels = channels
+        self.activation_bits = activation_bits
+        self.has_minimum = minimum
+        self.latency = 1 + FixedToFloat.latency + (FloatAdd.latency if minimum else 0)
+        array = data.ArrayLayout
+        super().__init__(
+            {
+                "dots": In(array(array(signed(activation_bits + 13), channels), rows)),
+                "row_exponent": In(array(signed(8), rows)),
+                "row_total": In(array(signed(activation_bits + 5), rows)),
+                "scale": In(array(signed(12), channels)),
+                "scale_exponent": In(array(signed(10), channels)),
+                "minimum": In(array(signed(12), channels)),
+                "minimum_exponent": In(array(signed(10), channels)),
+                "o": Out(array(array(32, channels), rows)),
+                "overflow": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        terms, joins = [], []
+        for row in range(self.rows):
+            for channel in range(self.channels):
+                where = f"{row}_{channel}"
+                value, overflow = self._term(
+                    m, self.dots[row][channel], self.scale[channel], row, self.scale_exponent[channel], f"scale_{where}"
+                )
+                terms.append(overflow)
+                if self.has_minimum:
+                    exponent = self.minimum_exponent[channel]
+                    offset, offset_overflow = self._term(
+                        m, self.row_total[row], self.minimum[channel], row, exponent, f"minimum_{where}"
+                    )
+                    m.submodules[f"join_{where}"] = join = FloatAdd()
+                    m.d.comb += [join.en.eq(1), join.a.eq(value), join.b.eq(offset)]
+                    terms.append(offset_overflow)
+                    joins.append(join.overflow)
+                    value = join.o
+                m.d.comb += self.o[row][channel].eq(value)
+        overflow = Cat(terms).any()
+        if self.has_minimum:
+            early = delay(m, overflow, FloatAdd.latency, enable=C(1), name="term_overflow")
+            overflow = early | Cat(joins).any()
+        m.d.comb += self.overflow.eq(overflow)
+        return m
+
+    def _term(
+        self, m: Module, integer: Signal, significand: Signal, row: int, exponent: Signal, name: str
+    ) -> tuple[Signal, Signal]:
+        """``rne32(integer x significand x 2^(row's exponent + exponent))``: product register, then conversion."""
+        width = len(integer) + len(significand)
+        product = Signal(signed(width), name=f"{name}_product", reset_less=True)
+        total = Signal(signed(EXPONENT_BITS), name=f"{name}_exponent", reset_less=True)
+        m.d.sync += [product.eq(integer * significand), total.eq(self.row_exponent[row] + exponent)]
+        m.submodules[name] = convert = FixedToFloat(width=width, exponent_width=EXPONENT_BITS)
+        m.d.comb += [convert.en.eq(1), convert.n.eq(product), convert.e.eq(total)]
+        return convert.o, convert.overflow
