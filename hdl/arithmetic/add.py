@@ -4,7 +4,7 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .common import FLOAT, WORD, delay, shift_left_to_one, shift_right_sticky
+from .common import FLOAT, WORD, delay, normalise, shift_right_sticky
 
 # The sum has three bits below the mantissa (guard, round, sticky) and one above (carry).
 _WIDTH = 28
@@ -54,8 +54,7 @@ class FloatAdd(wiring.Component):
         large = Signal(23, reset_less=True)
         small = Signal(23, reset_less=True)
         amount = Signal(5, reset_less=True)
-        far = Signal(reset_less=True)
-        small_zero = Signal(reset_less=True)
+        absent = Signal(reset_less=True)
         with m.If(en):
             m.d.sync += [
                 sign.eq(Mux(swap, b.sign ^ self.sub, a.sign)),
@@ -64,36 +63,31 @@ class FloatAdd(wiring.Component):
                 large.eq(Mux(swap, b.mantissa, a.mantissa)),
                 small.eq(Mux(swap, a.mantissa, b.mantissa)),
                 amount.eq(distance),
-                far.eq(distance[5:].any()),
-                small_zero.eq((a.exponent == 0) | (b.exponent == 0)),
+                absent.eq(distance[5:].any() | (a.exponent == 0) | (b.exponent == 0)),
             ]
 
-        # 2. Align the smaller operand: 24 bits, guard and round, and everything below as one sticky bit. It leaves
-        # inverted where it is to be subtracted.
+        # 2. Align the smaller operand: 24 bits, guard and round, and everything below as one sticky bit. One that is
+        # far below cannot change the rounding and counts as zero. It leaves inverted where it is to be subtracted.
         present = Signal(26)
-        m.d.comb += present.eq(Mux(far | small_zero, 0, Cat(C(0, 2), small, 1)))
+        m.d.comb += present.eq(Mux(absent, 0, Cat(C(0, 2), small, 1)))
         shifted, lost = shift_right_sticky(m, present, amount, name="align")
         aligned = Signal(27, reset_less=True)
         large_2 = delay(m, large, 1, enable=en, name="large_2")
         subtract_2 = delay(m, subtract, 1, enable=en, name="subtract_2")
         exponent_2 = delay(m, exponent, 1, enable=en, name="exponent_2")
-        sticky = (lost | far) & ~small_zero
         with m.If(en):
-            m.d.sync += aligned.eq(Cat(sticky, shifted) ^ subtract.replicate(27))
+            m.d.sync += aligned.eq(Cat(lost, shifted) ^ subtract.replicate(27))
 
         # 3. Add. The one that completes the two's complement is carried in from a bit below. First step of normalising.
         total = Signal(_WIDTH)
         m.d.comb += total.eq((Cat(subtract_2, C(0, 3), large_2, C(1, 2)) + Cat(subtract_2, aligned, subtract_2)) >> 1)
-        coarse, empty_16 = shift_left_to_one(m, total, 16, name="total")
+        coarse, empty_16 = normalise(m, total, [16], name="total")
         coarse_3 = delay(m, coarse, 1, enable=en, name="coarse_3")
         empty_16_3 = delay(m, empty_16, 1, enable=en, name="empty_16_3")
         exponent_3 = delay(m, exponent_2, 1, enable=en, name="exponent_3")
 
         # 4. Normalise. What will overflow becomes the largest number here, before rounding.
-        value, empties = coarse_3, [empty_16_3]
-        for step in (8, 4, 2, 1):
-            value, empty = shift_left_to_one(m, value, step, name="coarse")
-            empties.insert(0, empty)
+        value, empties = normalise(m, coarse_3, [8, 4, 2, 1], name="coarse")
         full = Signal()
         overflow = Signal()
         m.d.comb += [
@@ -110,7 +104,7 @@ class FloatAdd(wiring.Component):
             with m.If(overflow):
                 m.d.sync += [mantissa.eq(~0), guard.eq(0), zeros.eq(1)]
             with m.Else():
-                m.d.sync += [mantissa.eq(value[4:]), guard.eq(value[3]), zeros.eq(Cat(empties))]
+                m.d.sync += [mantissa.eq(value[4:]), guard.eq(value[3]), zeros.eq(Cat(empties, empty_16_3))]
             m.d.sync += below.eq(value[:3].any())
         # The leading one of the sum, at its top, has exponent + 1; -zeros is ~zeros + 1.
         base = Signal(9)

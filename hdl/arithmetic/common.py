@@ -1,10 +1,15 @@
 """What the arithmetic blocks share: the float layout, delay lines, and the steps of normalising a number."""
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, ValueCastable, unsigned
 from amaranth.lib import data
 
 FLOAT = data.StructLayout({"mantissa": 23, "exponent": 8, "sign": 1})
 """A machine float: exponent 0 is zero whatever the mantissa; 255 does not occur (``docs/numerics-functions.md``)."""
+
+WORD = unsigned(32)
+"""A machine float as a port."""
 
 LARGEST = 0x7F7F_FFFF
 """Word of the largest finite float, without sign."""
@@ -23,20 +28,26 @@ def delay(m: Module, value: ValueCastable | Value, cycles: int, *, enable: Value
     return result
 
 
-def shift_left_to_one(m: Module, value: Value, step: int, *, name: str) -> tuple[Value, Value]:
-    """One step of normalising: shift left by `step` if the top `step` bits are zero.
+def normalising_steps(width: int) -> list[int]:
+    """Steps of `normalise` that bring the leading one of `width` bits to the top, largest first."""
+    return [1 << k for k in reversed(range((width - 1).bit_length()))]
 
-    Returns the value, of the same width, and the bit that tells that it was shifted. Steps of 2**k, ..., 2, 1 bring the
-    leading one to the top; the bits are the binary count of leading zeros (all ones where the value is zero).
+
+def normalise(m: Module, value: Value, steps: Sequence[int], *, name: str) -> tuple[Value, Value]:
+    """Shift left by each of `steps` where as many top bits are zero.
+
+    Returns the value, of the same width, and one bit per step that tells that it was taken, lowest step first. With all
+    `normalising_steps` the bits are the binary count of leading zeros (all ones where the value is zero).
     """
     width = len(value)
-    empty = Signal(name=f"{name}_empty_{step}")
-    shifted = Signal(width, name=f"{name}_by_{step}")
-    m.d.comb += [
-        empty.eq(~value[max(width - step, 0) :].any()),
-        shifted.eq(Mux(empty, value << step, value)),
-    ]
-    return shifted, empty
+    taken = []
+    for step in steps:
+        empty = Signal(name=f"{name}_empty_{step}")
+        shifted = Signal(width, name=f"{name}_left_{step}")
+        m.d.comb += [empty.eq(~value[width - step :].any()), shifted.eq(Mux(empty, value << step, value))]
+        value = shifted
+        taken.append(empty)
+    return value, Cat(reversed(taken))
 
 
 def shift_right_sticky(m: Module, value: Value, amount: Value, *, name: str) -> tuple[Value, Value]:
@@ -44,16 +55,11 @@ def shift_right_sticky(m: Module, value: Value, amount: Value, *, name: str) -> 
     lost = []
     for bit in reversed(range(len(amount))):
         step = 1 << bit
-        shifted = Signal(len(value), name=f"{name}_by_{step}")
+        shifted = Signal(len(value), name=f"{name}_right_{step}")
         m.d.comb += shifted.eq(Mux(amount[bit], value >> step, value))
         lost.append(amount[bit] & value[:step].any())
         value = shifted
     return value, Cat(lost).any()
-
-
-def normalising_steps(width: int) -> list[int]:
-    """Steps for `shift_left_to_one` that normalise `width` bits, largest first."""
-    return [1 << k for k in reversed(range((width - 1).bit_length()))]
 
 
 def check_range(owner: str, name: str, value: int, low: int, high: int) -> None:
@@ -65,6 +71,3 @@ def check_range(owner: str, name: str, value: int, low: int, high: int) -> None:
 def bits_of(low: int, high: int) -> Shape:
     """The smallest shape that holds all integers from `low` to `high`."""
     return Shape.cast(range(low, high + 1))
-
-
-WORD = unsigned(32)

@@ -39,26 +39,23 @@ class Exp2Negative(wiring.Component):
         en = self.en
         m.submodules.polynomial = polynomial = TablePolynomial(exponential_table())
 
-        # 1. The fraction counts up from the next whole number, so that the exponential rises with it.
+        # 1. The fraction counts up from the next whole number, so that the exponential rises with it. At
+        # 0 the table gives 1, whose mantissa field is 0 as it must be: only the exponent differs.
         whole, fraction = self.d[FRACTION_BITS:], self.d[:FRACTION_BITS]
         position = Signal(FRACTION_BITS, reset_less=True)
-        power_1 = Signal(reset_less=True)
         field = Signal(signed(9), reset_less=True)
         with m.If(en):
             m.d.sync += [
                 position.eq(-fraction),
-                power_1.eq(fraction == 0),
                 field.eq(Mux(whole[7:].any(), 0, 126 - whole[:7] + (fraction == 0))),
             ]
         m.d.comb += [polynomial.en.eq(en), Cat(polynomial.f, polynomial.i).eq(position)]
 
         # 2. The polynomial's stages, then the word.
-        cycles = polynomial.latency
-        exponent = delay(m, field, cycles, enable=en, name="exponent")
-        power = delay(m, power_1, cycles, enable=en, name="power")
+        exponent = delay(m, field, polynomial.latency, enable=en, name="exponent")
         with m.If(en):
             with m.If(exponent < 1):
                 m.d.sync += self.o.eq(0)
             with m.Else():
-                m.d.sync += self.o.eq(Cat(Mux(power, 0, polynomial.o[:23]), exponent[:8]))
+                m.d.sync += self.o.eq(Cat(polynomial.o[:23], exponent[:8]))
         return m

@@ -10,8 +10,8 @@ from .common import (
     WORD,
     check_range,
     delay,
+    normalise,
     normalising_steps,
-    shift_left_to_one,
     shift_right_sticky,
 )
 
@@ -74,13 +74,9 @@ class FixedToFloat(wiring.Component):
         # 1. Magnitude, left-justified, and the coarse steps of bringing its leading one to the top.
         magnitude = Signal(self.width)
         m.d.comb += magnitude.eq((self.n ^ self.n[-1].replicate(self.width)) + self.n[-1])
-        value = Cat(C(0, width - self.width), magnitude)
-        empties = []
-        for step in coarse:
-            value, empty = shift_left_to_one(m, value, step, name="magnitude")
-            empties.insert(0, empty)
-        value = delay(m, value, 1, enable=en, name="value_1")
-        coarse_empty = delay(m, Cat(empties), 1, enable=en, name="empty_1")
+        moved, coarse_zeros = normalise(m, Cat(C(0, width - self.width), magnitude), coarse, name="magnitude")
+        value = delay(m, moved, 1, enable=en, name="value")
+        coarse_zeros_1 = delay(m, coarse_zeros, 1, enable=en, name="coarse_zeros_1")
         sign = delay(m, self.n[-1], 2, enable=en, name="sign")
         # The exponent field that a leading one at the top would have.
         scale = Signal(signed(max(self.exponent_width, 9) + 1), reset_less=True)
@@ -88,14 +84,11 @@ class FixedToFloat(wiring.Component):
             m.d.sync += scale.eq(self.e + (self.width - 1 + 127))
 
         # 2. The fine steps.
-        empties = []
-        for step in steps[len(coarse) :]:
-            value, empty = shift_left_to_one(m, value, step, name="value")
-            empties.insert(0, empty)
-        zeros = delay(m, Cat(empties, coarse_empty), 1, enable=en, name="zeros")
+        normal, fine_zeros = normalise(m, value, steps[len(coarse) :], name="value")
+        zeros = delay(m, Cat(fine_zeros, coarse_zeros_1), 1, enable=en, name="zeros")
         scale_2 = delay(m, scale, 1, enable=en, name="scale_2")
-        top = delay(m, value[width - 25 :], 1, enable=en, name="top")
-        below = delay(m, value[: width - 25].any(), 1, enable=en, name="below")
+        top = delay(m, normal[width - 25 :], 1, enable=en, name="top")
+        below = delay(m, normal[: width - 25].any(), 1, enable=en, name="below")
 
         # 3. Round; a carry out of the mantissa goes into the exponent. What is flushed is decided before rounding.
         exponent = Signal(signed(len(scale) + 1))
@@ -162,16 +155,16 @@ class FloatToFixed(wiring.Component):
         field = max(width + 1, 24)
         a = FLOAT(self.a)
 
-        # 1. How far it moves down; more than width + 1 leaves less than half a unit.
+        # 1. How far it moves down; more than width leaves less than half a unit.
         amount = Signal(signed(10))
         m.d.comb += amount.eq(width - 1 + 127 - self.fraction_bits - a.exponent)
         far = Signal(reset_less=True)
         above = Signal(reset_less=True)
-        amount_1 = Signal((width + 1).bit_length(), reset_less=True)
+        amount_1 = Signal(width.bit_length(), reset_less=True)
         with m.If(en):
             m.d.sync += [
                 above.eq(amount < 0),
-                far.eq((amount > width + 1) | (a.exponent == 0)),
+                far.eq((amount > width) | (a.exponent == 0)),
                 amount_1.eq(amount),
             ]
         mantissa = delay(m, a.mantissa, 1, enable=en, name="mantissa")

@@ -1,6 +1,6 @@
 """1 / x and 1 / sqrt(x), float32 to float32, from a table."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -39,12 +39,12 @@ class Reciprocal(wiring.Component):
         a = FLOAT(self.a)
         m.d.comb += [polynomial.en.eq(en), Cat(polynomial.f, polynomial.i).eq(a.mantissa)]
 
+        # At a power of two the table gives 2, whose mantissa field is 0 as it must be: only the exponent differs.
         power = a.mantissa == 0
         first = Signal(signed(9))
         m.d.comb += first.eq(253 - a.exponent + power)
         cycles = polynomial.latency
         exponent = delay(m, first, cycles, enable=en, name="exponent")
-        power = delay(m, power, cycles, enable=en, name="power")
         sign = delay(m, a.sign, cycles, enable=en, name="sign")
         zero = delay(m, a.exponent == 0, cycles, enable=en, name="zero")
 
@@ -55,7 +55,7 @@ class Reciprocal(wiring.Component):
             with m.Elif(exponent < 1):
                 m.d.sync += self.o.eq(0)
             with m.Else():
-                m.d.sync += self.o.eq(Cat(Mux(power, 0, polynomial.o[:23]), exponent[:8], sign))
+                m.d.sync += self.o.eq(Cat(polynomial.o[:23], exponent[:8], sign))
         return m
 
 
@@ -91,13 +91,13 @@ class ReciprocalSqrt(wiring.Component):
         odd = ~a.exponent[0]
         m.d.comb += [polynomial.en.eq(en), Cat(polynomial.f, polynomial.i).eq(Cat(a.mantissa, odd))]
 
+        # At a power of four the table gives 2, as in Reciprocal.
         power = ~odd & (a.mantissa == 0)
         first = Signal(8)
         # floor((exponent - 127) / 2) = ((exponent + 1) >> 1) - 64.
         m.d.comb += first.eq(190 - ((a.exponent + 1) >> 1) + power)
         cycles = polynomial.latency
         exponent = delay(m, first, cycles, enable=en, name="exponent")
-        power = delay(m, power, cycles, enable=en, name="power")
         zero = delay(m, a.exponent == 0, cycles, enable=en, name="zero")
         negative = delay(m, a.sign, cycles, enable=en, name="negative")
 
@@ -108,5 +108,5 @@ class ReciprocalSqrt(wiring.Component):
             with m.Elif(negative):
                 m.d.sync += self.o.eq(0)
             with m.Else():
-                m.d.sync += self.o.eq(Cat(Mux(power, 0, polynomial.o[:23]), exponent))
+                m.d.sync += self.o.eq(Cat(polynomial.o[:23], exponent))
         return m

@@ -79,6 +79,14 @@ def test_mantissas_need_no_saturation(table: PolynomialTable) -> None:
     assert high < 1 << 24
 
 
+@pytest.mark.parametrize(
+    "table", [exponential_table(), reciprocal_table(), reciprocal_square_root_table()], ids=lambda t: t.name
+)
+def test_first_position_is_a_power_of_two(table: PolynomialTable) -> None:
+    """The RTL does not treat powers of two apart, since the mantissa field is 0 there by itself."""
+    assert functions.polynomial(table, 0, 0) & 0x7F_FFFF == 0
+
+
 def test_exponential_never_falls() -> None:
     assert (np.diff(np.concatenate(list(_results(exponential_table())))) >= 0).all()
 
