@@ -1,0 +1,219 @@
+"""The RTL in simulation as a `Device`, and what it wrote, instruction by instruction."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arch.config import AcceleratorConfig, derive
+from ..arch.registers import offsets
+from .build import build_device
+
+SLICE_CYCLES = 100_000
+"""Cycles of one call into the library: short enough for Ctrl-C and progress, long enough to cost nothing."""
+
+LATENCY_CYCLES = 32
+"""Cycles from a read's address to its first beat."""
+
+
+class SimulationError(RuntimeError):
+    """The simulated hardware does not answer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Writes:
+    """What was written between two retirements.
+
+    Attributes:
+        index, layer, pass_index: the instruction that retired at the end. cycle: when.
+        scratchpad, activation, cache: structured arrays of the writes, in order; see `RtlDevice.trace_types`.
+    """
+
+    index: int
+    layer: int
+    pass_index: int
+    cycle: int
+    scratchpad: NDArray[np.void]
+    activation: NDArray[np.void]
+    cache: NDArray[np.void]
+
+
+class RtlDevice:
+    """The compiled accelerator with a memory behind it.
+
+    Parameters
+    ----------
+    memory_bytes : int
+        Size of the memory; it starts as 0xA5 throughout, so that reading what nobody wrote shows.
+    trace : bool
+        Keep what every instruction writes, for `writes`.
+    waves : Path or None
+        Write a VCD there.
+
+    Raises
+    ------
+    BuildError, ToolMissing, CacheError, MemoryError
+    """
+
+    def __init__(
+        self,
+        config: AcceleratorConfig,
+        memory_bytes: int,
+        *,
+        trace: bool = True,
+        waves: Path | None = None,
+        latency: int = LATENCY_CYCLES,
+        report: Callable[[str], None] | None = None,
+    ) -> None:
+        self.config = config
+        library = ctypes.CDLL(str(build_device(config, trace=trace, waves=waves is not None, report=report)))
+        _declare(library)
+        self._library = library
+        self._handle = library.celosia_create(memory_bytes, latency)
+        if not self._handle:
+            raise MemoryError(f"no {memory_bytes:,} bytes for the simulated memory")
+        pointer = library.celosia_memory(self._handle)
+        self.memory = np.ctypeslib.as_array(pointer, shape=(memory_bytes,))
+        self.memory[:] = 0xA5
+        self.seconds = 0.0
+        self.on_slice: Callable[[], None] | None = None
+        if trace:
+            library.celosia_trace(self._handle, 1)
+        if waves is not None and library.celosia_open_waves(self._handle, str(waves).encode()):
+            raise OSError(f"{waves}: cannot be written")
+
+    def close(self) -> None:
+        """Free the simulation; finishes the waves."""
+        if self._handle:
+            self._library.celosia_destroy(self._handle)
+            self._handle = None
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles since the reset."""
+        return int(self._library.celosia_cycles(self._handle))
+
+    def read_register(self, register: str | int) -> int:
+        """Value of a register."""
+        value = ctypes.c_uint32()
+        self._check(self._library.celosia_read(self._handle, _offset(register), ctypes.byref(value)), register)
+        return value.value
+
+    def write_register(self, register: str | int, value: int) -> None:
+        """Set a register."""
+        self._check(self._library.celosia_write(self._handle, _offset(register), value), register)
+
+    def read_memory(self, address: int, size: int) -> np.ndarray:
+        """`size` bytes, uint8."""
+        return self.memory[address : address + size].copy()
+
+    def write_memory(self, address: int, data: np.ndarray) -> None:
+        """Write uint8 bytes.
+
+        Raises
+        ------
+        ValueError
+            Outside the memory.
+        """
+        if not 0 <= address <= len(self.memory) - len(data):
+            raise ValueError(f"address {address:#x} + {len(data)} bytes: the memory has {len(self.memory)} bytes")
+        self.memory[address : address + len(data)] = data
+
+    def fail_range(self, low: int, high: int) -> None:
+        """Answer bursts in [low, high) with an error, until called with an empty range."""
+        self._library.celosia_fail(self._handle, low, high)
+
+    def wait_interrupt(self, timeout: float) -> bool:
+        """Run the clock until the interrupt, at most `timeout` seconds of this machine's time."""
+        start = time.perf_counter()
+        while True:
+            done = self._library.celosia_run(self._handle, SLICE_CYCLES) < SLICE_CYCLES
+            elapsed = time.perf_counter() - start
+            if self.on_slice is not None:
+                self.on_slice()
+            if done or elapsed > timeout:
+                self.seconds += elapsed
+                return bool(done)
+
+    def trace_types(self) -> tuple[np.dtype, np.dtype, np.dtype, np.dtype]:
+        """Record types of the lists: scratchpad, activation, cache, retired. `data` is a port, little endian."""
+        sizes = [self._list(which)[1] for which in range(4)]
+        return (
+            np.dtype([("address", "<u4"), ("mask", "<u4"), ("data", "u1", (sizes[0] - 8,))]),
+            np.dtype([("address", "<u4"), ("banks", "<u4"), ("data", "u1", (sizes[1] - 8,))]),
+            np.dtype([("data", "u1", (sizes[2],))]),
+            np.dtype(
+                [(name, "<u4") for name in ("index", "layer", "pass", "scratchpad", "activation", "cache")]
+                + [("cycle", "<u8")]
+            ),
+        )
+
+    def writes(self) -> Iterator[Writes]:
+        """What was written since the last call, one item per retired instruction; then forget it.
+
+        Call it when the device is idle: what follows the last retirement is forgotten too.
+        """
+        lists = [self._records(which, dtype) for which, dtype in enumerate(self.trace_types())]
+        self._library.celosia_trace_clear(self._handle)
+        scratchpad, activation, cache, retired = lists
+        start = (0, 0, 0)
+        for record in retired:
+            end = (int(record["scratchpad"]), int(record["activation"]), int(record["cache"]))
+            parts = [part[a:b] for part, a, b in zip((scratchpad, activation, cache), start, end, strict=True)]
+            yield Writes(int(record["index"]), int(record["layer"]), int(record["pass"]), int(record["cycle"]), *parts)
+            start = end
+
+    def _list(self, which: int) -> tuple[int, int, int]:
+        data, size = ctypes.c_void_p(), ctypes.c_uint32()
+        count = self._library.celosia_trace_list(self._handle, which, ctypes.byref(data), ctypes.byref(size))
+        return int(count), int(size.value), int(data.value or 0)
+
+    def _records(self, which: int, dtype: np.dtype) -> NDArray[np.void]:
+        count, size, address = self._list(which)
+        if count == 0:
+            return np.zeros(0, dtype)
+        buffer = (ctypes.c_uint8 * (count * size)).from_address(address)
+        return np.frombuffer(bytes(buffer), dtype)
+
+    def _check(self, code: int, register: str | int) -> None:
+        if code:
+            problem = "does not answer" if code == -1 else "answers with an error"
+            raise SimulationError(f"register {register}: the device {problem}")
+
+
+def memory_bytes_for(config: AcceleratorConfig, total: int) -> int:
+    """Simulated memory for a map of `total` bytes: whole beats and a guard page of poison behind it."""
+    bus = derive(config).bus_bytes
+    return -(-total // bus) * bus + 4096
+
+
+def _offset(register: str | int) -> int:
+    return offsets()[register] if isinstance(register, str) else register
+
+
+def _declare(library: ctypes.CDLL) -> None:
+    handle, word, long = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64
+    signatures = {
+        "celosia_create": (handle, [long, word]),
+        "celosia_destroy": (None, [handle]),
+        "celosia_memory": (ctypes.POINTER(ctypes.c_uint8), [handle]),
+        "celosia_cycles": (long, [handle]),
+        "celosia_write": (ctypes.c_int, [handle, word, word]),
+        "celosia_read": (ctypes.c_int, [handle, word, ctypes.POINTER(word)]),
+        "celosia_run": (long, [handle, long]),
+        "celosia_fail": (None, [handle, long, long]),
+        "celosia_open_waves": (ctypes.c_int, [handle, ctypes.c_char_p]),
+        "celosia_trace": (None, [handle, ctypes.c_int]),
+        "celosia_trace_clear": (None, [handle]),
+        "celosia_trace_list": (long, [handle, ctypes.c_int, ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(word)]),
+    }
+    for name, (result, arguments) in signatures.items():
+        if hasattr(library, name):
+            function = getattr(library, name)
+            function.restype, function.argtypes = result, arguments
