@@ -4,7 +4,7 @@ from .compile import Plan, compile_model, default_context, plan
 from .compiled import CompiledModel, Note, write_folder
 from .errors import FitError, Misfit
 from .geometry import ModelGeometry
-from .weights import AUTO, FormatPlan, choose_formats, uniform_formats
+from .weights import AUTO, FormatPlan, choose_formats, quantize_model, uniform_formats
 
 __all__ = [
     "AUTO",
@@ -19,6 +19,7 @@ __all__ = [
     "compile_model",
     "default_context",
     "plan",
+    "quantize_model",
     "uniform_formats",
     "write_folder",
 ]

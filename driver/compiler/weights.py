@@ -1,7 +1,7 @@
 """Weights on their way into the image: formats, row order and padding."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -181,3 +181,18 @@ def _take(array: np.ndarray, order: np.ndarray) -> np.ndarray:
     taken = array[order]  # -1 takes the last row, overwritten below
     taken[order < 0] = 0
     return taken
+
+
+def quantize_model(model: Model, formats: FormatPlan) -> Model:
+    """The model with the weights that the machine sees: its float matrices in the formats of the plan.
+
+    This is what a float reference must compute with, for a comparison to measure arithmetic and not weights.
+    """
+    wanted = {"embedding": formats.embedding, "output": formats.output}
+    for linear, by_layer in formats.linears.items():
+        wanted |= {f"layers.{i}.{linear}": name for i, name in enumerate(by_layer)}
+    tensors = {
+        name: quantize(t.dequantize(), wanted[name], name) if name in wanted and t.format not in BLOCK_FORMATS else t
+        for name, t in model.tensors.items()
+    }
+    return replace(model, tensors=tensors)
