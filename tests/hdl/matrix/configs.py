@@ -36,7 +36,16 @@ ALL = ["Q8_0", "Q4_0", "Q4_1"]
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "r2c2v4": {"bus": 64, "rows": 2, "channels": 2, "lanes": 4, "chunk": 6, "bits": 9, "formats": ALL, "top_k": 5},
-    "r1c4v2": {"bus": 128, "rows": 1, "channels": 4, "lanes": 2, "chunk": 2, "bits": 8, "formats": ["Q8_0"], "top_k": 3},
+    "r1c4v2": {
+        "bus": 128,
+        "rows": 1,
+        "channels": 4,
+        "lanes": 2,
+        "chunk": 2,
+        "bits": 8,
+        "formats": ["Q8_0"],
+        "top_k": 3,
+    },
     "r4c1v2": {"bus": 64, "rows": 4, "channels": 1, "lanes": 2, "chunk": 4, "bits": 9, "formats": ALL[1:], "top_k": 1},
 }
 """Parameter sets by name: C below V with all formats; C above V with one; one channel, one candidate."""
