@@ -63,7 +63,7 @@ class FloatAdd(wiring.Component):
                 large.eq(Mux(swap, b.mantissa, a.mantissa)),
                 small.eq(Mux(swap, a.mantissa, b.mantissa)),
                 amount.eq(distance),
-                absent.eq(distance[5:].any() | (a.exponent == 0) | (b.exponent == 0)),
+                absent.eq(distance[5:].any() | ~a.exponent.any() | ~b.exponent.any()),
             ]
 
         # 2. Align the smaller operand: 24 bits, guard and round, and everything below as one sticky bit. One that is
@@ -111,7 +111,7 @@ class FloatAdd(wiring.Component):
         m.d.comb += base.eq(exponent_3 + 2)
         base_4 = delay(m, base, 1, enable=en, name="base_4")
         sign_4 = delay(m, sign, 3, enable=en, name="sign_4")
-        none_4 = delay(m, exponent == 0, 3, enable=en, name="none_4")
+        none_4 = delay(m, ~exponent.any(), 3, enable=en, name="none_4")
 
         # 5. Round; a carry out of the mantissa goes into the exponent. A sum below 2**-126 was exact: no rounding
         # hides behind the test for a flush.

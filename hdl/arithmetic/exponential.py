@@ -47,7 +47,7 @@ class Exp2Negative(wiring.Component):
         with m.If(en):
             m.d.sync += [
                 position.eq(-fraction),
-                field.eq(Mux(whole[7:].any(), 0, 126 - whole[:7] + (fraction == 0))),
+                field.eq(Mux(whole[7:].any(), 0, 126 - whole[:7] + ~fraction.any())),
             ]
         m.d.comb += [polynomial.en.eq(en), Cat(polynomial.f, polynomial.i).eq(position)]
 

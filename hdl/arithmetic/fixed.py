@@ -164,7 +164,7 @@ class FloatToFixed(wiring.Component):
         with m.If(en):
             m.d.sync += [
                 above.eq(amount < 0),
-                far.eq((amount > width) | (a.exponent == 0)),
+                far.eq((amount > width) | ~a.exponent.any()),
                 amount_1.eq(amount),
             ]
         mantissa = delay(m, a.mantissa, 1, enable=en, name="mantissa")

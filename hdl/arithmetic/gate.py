@@ -57,14 +57,14 @@ class GateFunction(wiring.Component):
         # 1. |x| with 22 fraction bits, below 16.
         amount = Signal(8)
         m.d.comb += amount.eq(130 - a.exponent)
-        small = (a.exponent == 0) | amount[5:].any()
+        small = ~a.exponent.any() | amount[5:].any()
         position = Signal(26, reset_less=True)
         with m.If(en):
             m.d.sync += position.eq(Mux(small, 0, Cat(C(0, 2), a.mantissa, 1)) >> amount[:5])
         m.d.comb += [polynomial.en.eq(en), Cat(polynomial.f, polynomial.i).eq(position)]
         cycles = 1 + polynomial.latency
         saturated = delay(m, a.exponent >= 131, cycles, enable=en, name="saturated")
-        negative = delay(m, a.sign & (a.exponent != 0), cycles, enable=en, name="negative")
+        negative = delay(m, a.sign & a.exponent.any(), cycles, enable=en, name="negative")
 
         # 2. F(-x) = 1 - F(x). The table reaches 1 by itself, and passes it by a unit.
         value = Signal(25)

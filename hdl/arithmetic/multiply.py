@@ -45,7 +45,7 @@ class FloatMultiply(wiring.Component):
                 exponents.eq(a.exponent + b.exponent),
             ]
         sign = delay(m, a.sign ^ b.sign, 4, enable=en, name="sign")
-        zero = delay(m, (a.exponent == 0) | (b.exponent == 0), 3, enable=en, name="zero")
+        zero = delay(m, ~a.exponent.any() | ~b.exponent.any(), 3, enable=en, name="zero")
 
         # 2. Partial products.
         low, high = Signal(24, reset_less=True), Signal(24, reset_less=True)

@@ -40,13 +40,13 @@ class Reciprocal(wiring.Component):
         m.d.comb += [polynomial.en.eq(en), Cat(polynomial.f, polynomial.i).eq(a.mantissa)]
 
         # At a power of two the table gives 2, whose mantissa field is 0 as it must be: only the exponent differs.
-        power = a.mantissa == 0
+        power = ~a.mantissa.any()
         first = Signal(signed(9))
         m.d.comb += first.eq(253 - a.exponent + power)
         cycles = polynomial.latency
         exponent = delay(m, first, cycles, enable=en, name="exponent")
         sign = delay(m, a.sign, cycles, enable=en, name="sign")
-        zero = delay(m, a.exponent == 0, cycles, enable=en, name="zero")
+        zero = delay(m, ~a.exponent.any(), cycles, enable=en, name="zero")
 
         with m.If(en):
             m.d.sync += self.zero.eq(zero)
@@ -92,13 +92,13 @@ class ReciprocalSqrt(wiring.Component):
         m.d.comb += [polynomial.en.eq(en), Cat(polynomial.f, polynomial.i).eq(Cat(a.mantissa, odd))]
 
         # At a power of four the table gives 2, as in Reciprocal.
-        power = ~odd & (a.mantissa == 0)
+        power = ~odd & (~a.mantissa.any())
         first = Signal(8)
         # floor((exponent - 127) / 2) = ((exponent + 1) >> 1) - 64.
         m.d.comb += first.eq(190 - ((a.exponent + 1) >> 1) + power)
         cycles = polynomial.latency
         exponent = delay(m, first, cycles, enable=en, name="exponent")
-        zero = delay(m, a.exponent == 0, cycles, enable=en, name="zero")
+        zero = delay(m, ~a.exponent.any(), cycles, enable=en, name="zero")
         negative = delay(m, a.sign, cycles, enable=en, name="negative")
 
         with m.If(en):
