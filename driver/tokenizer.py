@@ -269,7 +269,7 @@ def gguf_tokenizer(
         split = fields.text("tokenizer.ggml.pre", "gpt-2")
         return _gguf_bpe(file, tokens, types, _strings(file, metadata, "tokenizer.ggml.merges"), split, bos)
     if kind == "llama":
-        scores = metadata.get("tokenizer.ggml.scores")
+        scores: Any = metadata.get("tokenizer.ggml.scores")
         if not _are(scores, float, len(tokens)):
             raise ModelError(file, "tokenizer.ggml.scores", scores, f"it must be {len(tokens)} float32 numbers")
         bos = config.bos_id if fields.flag("tokenizer.ggml.add_bos_token", True) else None
