@@ -13,7 +13,7 @@ PHASE_BITS = 40
 
 
 class SineCosine(wiring.Component):
-    """Sine and cosine to within 2**-22.9, absolute; see docs/numerics-functions.md.
+    """Sine and cosine to within 2**-23.4, absolute; see docs/numerics-functions.md.
 
     One pair a cycle, `latency` cycles after its phase. While `en` is 0 the whole pipeline stands still. No valid bits
     inside and no reset of data: the parent delays its own.

@@ -27,7 +27,10 @@ from . import exact, functions
 
 Inputs = tuple[int, ...]
 
-CORNERS = [0] + [
+ZEROS = [0, 0x8000_0000, 0x007F_FFFF, 0x8000_0001]
+"""Words of zero; the machine writes only the first, and takes them all."""
+
+CORNERS = ZEROS + [
     sign << 31 | exponent << 23 | mantissa
     for sign in (0, 1)
     for exponent in (1, 2, 64, 103, 127, 150, 190, 254)
