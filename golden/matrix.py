@@ -13,8 +13,12 @@ from .numerics import Floats, Integers, Words, add, power_of_two, value
 DOT_BITS = 22
 """Bits of a block dot product with 9-bit activations; its magnitude stays below 2^DOT_BITS."""
 
-_TILE = 1024
-"""Channels worked on together: weights, products and accumulators stay in the second-level cache."""
+_TILE = 1 << 13
+"""Rows times channels worked on together. Products of this size stay in the second-level cache, and a matrix library
+runs them on the calling thread: splitting them costs up to a hundredfold on a machine that has other work."""
+
+_WIDEST = 2048
+"""Most channels of a tile."""
 
 _WORKING_SET = 1 << 19
 """Products held at once, in elements."""
@@ -55,15 +59,18 @@ def _is_safe(exponents: Integers, weights: Weights) -> bool:
 def _product(x: Floats, sums: Floats, weights: Weights) -> Floats:
     """The fast path. x: float32 [blocks, rows, 32], quantized activations times 2^e; sums [blocks, rows, 1] of them."""
     blocks, rows, _ = x.shape
+    if rows == 1:  # a matrix times a matrix, for the same reason
+        x = np.concatenate([x, x], axis=1)
     channels = weights.scales.shape[1]
-    depth = max(1, min(blocks, _WORKING_SET // (rows * _TILE)))
+    tile = min(_WIDEST, max(1, _TILE // rows))
+    depth = max(1, min(blocks, _WORKING_SET // (rows * tile)))
     result = np.zeros((rows, channels), np.float32)
-    for start in range(0, channels, _TILE):
-        part = slice(start, min(start + _TILE, channels))
+    for start in range(0, channels, tile):
+        part = slice(start, min(start + tile, channels))
         acc = result[:, part]
         for first in range(0, blocks, depth):
             span = slice(first, min(first + depth, blocks))
-            values = np.matmul(x[span], weights.quants[span, :, part].astype(np.float32))
+            values = np.matmul(x[span], weights.quants[span, :, part].astype(np.float32))[:, :rows]
             values *= weights.scales[span, None, part]
             if weights.mins is not None:
                 values += sums[span] * weights.mins[span, None, part]
