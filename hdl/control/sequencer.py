@@ -127,6 +127,7 @@ class Sequencer(wiring.Component):
                     m.d.sync += [
                         self.sampled.eq(0),
                         self.pass_index.eq(0),
+                        self.appends_in_pass.eq(0),
                         self.fault_status.eq(Status.OK),
                         self.fault_address.eq(0),
                         ended.eq(0),
@@ -142,7 +143,7 @@ class Sequencer(wiring.Component):
                     m.next = "Next Pass"
             with m.State("Next Pass"):
                 m.d.comb += passes.o.ready.eq(1)
-                m.d.sync += [pc.eq(0), layer.eq(0), issued.eq(0), self.appends_in_pass.eq(0)]
+                m.d.sync += [pc.eq(0), layer.eq(0), issued.eq(0)]
                 with m.If(passes.o.valid):
                     m.d.sync += now.eq(passes.o.payload)
                     m.next = "Fetch"
@@ -207,7 +208,8 @@ class Sequencer(wiring.Component):
             with m.State("Wait For Writes"):
                 m.d.comb += self.waits_for_write.eq(self.appends_in_pass != issued)
                 with m.If(self.appends_in_pass == issued):
-                    m.d.sync += self.pass_index.eq(self.pass_index + 1)
+                    # Both at once: the stream unit compares the pair.
+                    m.d.sync += [self.pass_index.eq(self.pass_index + 1), self.appends_in_pass.eq(0)]
                     with m.If(now.final | ended):
                         m.next = "Drain"
                     with m.Else():

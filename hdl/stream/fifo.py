@@ -1,0 +1,202 @@
+"""The FIFOs of the stream: payload in banks, read a tile at a time; scales in beats, read in slices."""
+
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from ...arch.config import AcceleratorConfig, derive
+from ...arch.formats import BLOCK
+from .regions import CONTENT, Kind
+
+QUEUE = 4
+"""Units read ahead of the consumer; three hide the memory's latency and a registered ready."""
+
+
+def unit_layout(bits: int) -> data.StructLayout:
+    """A unit as it leaves a FIFO: what it is, and its bits."""
+    return data.StructLayout({"kind": Kind, "bits": bits})
+
+
+class PayloadFifo(wiring.Component):
+    """Beats in, whole tiles out: one beat written and one unit read per cycle, two cycles of latency.
+
+    B banks of W bytes. A unit is B beats (8-bit tiles), B/2 (4-bit tiles, in the low half) or 1 (BEATS, in the low
+    beat), as the region at the head says. Every region starts at bank 0: both sides skip what is left of a row.
+
+    Members:
+        write : In(1), beat : In(W*8), end : In(1) with the last payload beat of a region. There is room: see `used`.
+        content : In(stream(CONTENT)), one per region with payload, in order.
+        o : Out(stream(unit_layout(C*32*8))).
+        used : Out, beats written and skipped, not read yet.
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        derived = derive(config)
+        self.config = config
+        self.banks = derived.tile_beats
+        self.beat_bits = derived.bus_bytes * 8
+        self.depth = config.stream.fifo_beats
+        self.tile_bits = config.array.channels * BLOCK * 8
+        super().__init__(
+            {
+                "write": In(1),
+                "beat": In(self.beat_bits),
+                "end": In(1),
+                "content": In(stream.Signature(CONTENT)),
+                "o": Out(stream.Signature(unit_layout(self.tile_bits))),
+                "used": Out(range(self.depth + 1)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        banks, bank_bits = self.banks, (self.banks - 1).bit_length()
+        pointer_bits = (self.depth - 1).bit_length()
+        written, taken = Signal(pointer_bits + 1), Signal(pointer_bits + 1)
+        self._memories(m, written, taken)
+        self._next_write(m, written, bank_bits)
+        m.d.sync += self.used.eq(written - taken)
+
+        m.submodules.queue = queue = SyncFIFO(width=unit_layout(self.tile_bits).size, depth=QUEUE)
+        four_bit = Signal()
+        size = Signal(range(banks + 1))
+        left, fresh = Signal(24), Signal(init=1)
+        now_left = Signal(24)
+        ready, reading, last = Signal(), Signal(), Signal()
+        content = self.content.payload
+        four_bit_codes = [f.code for f in derive(self.config).formats if f.bits == 4]
+        m.d.comb += [
+            now_left.eq(Mux(fresh, content.units, left)),
+            size.eq(Mux(content.kind == Kind.BEATS, 1, Mux(four_bit, banks // 2, banks))),
+            # A read answers a cycle later; both the queue and the word on its way have a place.
+            ready.eq(queue.w_level + self._arriving < QUEUE),
+            reading.eq(self.content.valid & ready & (written - taken >= size)),
+            last.eq(now_left == 1),
+            self.content.ready.eq(reading & last),
+        ]
+        for code in four_bit_codes:
+            with m.If((content.kind == Kind.TILES) & (content.format == code)):
+                m.d.comb += four_bit.eq(1)
+        following = taken + size
+        with m.If(reading):
+            m.d.sync += [left.eq(now_left - 1), fresh.eq(last), taken.eq(following)]
+            with m.If(last):
+                m.d.sync += taken.eq((following + banks - 1) >> bank_bits << bank_bits)
+        m.d.comb += self._read_enable.eq(reading)
+        self._assemble(m, queue, reading, taken[:bank_bits], content.kind, four_bit)
+        m.d.comb += [
+            self.o.valid.eq(queue.r_rdy),
+            self.o.payload.eq(queue.r_data),
+            queue.r_en.eq(self.o.ready),
+        ]
+        return m
+
+    def _memories(self, m: Module, written: Signal, taken: Signal) -> None:
+        bank_bits = (self.banks - 1).bit_length()
+        self._read_enable, self._arriving = Signal(), Signal()
+        self._words = []
+        for bank in range(self.banks):
+            memory = Memory(shape=self.beat_bits, depth=self.depth // self.banks, init=[])
+            m.submodules[f"bank_{bank}"] = memory
+            write, read = memory.write_port(), memory.read_port()
+            m.d.comb += [
+                write.en.eq(self.write & (written[:bank_bits] == bank)),
+                write.addr.eq(written[bank_bits:-1]),
+                write.data.eq(self.beat),
+                read.en.eq(self._read_enable),
+                read.addr.eq(taken[bank_bits:-1]),
+            ]
+            self._words.append(read.data)
+
+    def _next_write(self, m: Module, written: Signal, bank_bits: int) -> None:
+        following = written + 1
+        with m.If(self.write):
+            m.d.sync += written.eq(Mux(self.end, (following + self.banks - 1) >> bank_bits << bank_bits, following))
+
+    def _assemble(
+        self, m: Module, queue: SyncFIFO, reading: Signal, bank: Signal, kind: Signal, four_bit: Signal
+    ) -> None:
+        arriving, kind_read = self._arriving, Signal(Kind)
+        bank_read, half = Signal.like(bank), Signal()
+        unit = Signal(unit_layout(self.tile_bits))
+        m.d.sync += [arriving.eq(reading), kind_read.eq(kind), bank_read.eq(bank), half.eq(four_bit)]
+        m.d.comb += [unit.kind.eq(kind_read), unit.bits.eq(Cat(*self._words))]
+        with m.If(half & bank_read[-1]):
+            m.d.comb += unit.bits.eq(Cat(*self._words[self.banks // 2 :]))
+        with m.If(kind_read == Kind.BEATS):
+            m.d.comb += unit.bits.eq(data.ArrayLayout(self.beat_bits, self.banks)(Cat(*self._words))[bank_read])
+        m.d.comb += [queue.w_en.eq(arriving), queue.w_data.eq(unit)]
+
+
+class ScaleFifo(wiring.Component):
+    """Scale beats in; slices of C scales, or whole beats of exponents, out: one per cycle, three cycles of latency.
+
+    A beat that a region leaves partly used is dropped at its end.
+
+    Members:
+        write : In(1), beat : In(W*8). There is room: see `used`.
+        content : In(stream(CONTENT)), one per region with scales or exponents, in order.
+        o : Out(stream(unit_layout(W*8))): of tiles, C words of 32 bits in the low part: fp16 d, fp16 m or 0.
+        used : Out, beats held.
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        derived = derive(config)
+        self.config = config
+        self.beat_bits = derived.bus_bytes * 8
+        self.depth = config.stream.scale_fifo_beats
+        super().__init__(
+            {
+                "write": In(1),
+                "beat": In(self.beat_bits),
+                "content": In(stream.Signature(CONTENT)),
+                "o": Out(stream.Signature(unit_layout(self.beat_bits))),
+                "used": Out(range(self.depth + 1)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.beats = beats = SyncFIFOBuffered(width=self.beat_bits, depth=self.depth)
+        m.submodules.queue = queue = SyncFIFO(width=unit_layout(self.beat_bits).size, depth=QUEUE)
+        content = self.content.payload
+        left, fresh, now_left = Signal(24), Signal(init=1), Signal(24)
+        slice_index, last_slice = Signal(range(self.beat_bits // 16)), Signal()
+        reading, last = Signal(), Signal()
+        unit = Signal(unit_layout(self.beat_bits))
+        m.d.comb += [
+            beats.w_en.eq(self.write),
+            beats.w_data.eq(self.beat),
+            now_left.eq(Mux(fresh, content.units, left)),
+            reading.eq(self.content.valid & beats.r_rdy & queue.w_rdy),
+            last.eq(now_left == 1),
+            self.content.ready.eq(reading & last),
+            beats.r_en.eq(reading & (last | last_slice)),
+            queue.w_en.eq(reading),
+            queue.w_data.eq(unit),
+            unit.kind.eq(content.kind),
+            self.o.valid.eq(queue.r_rdy),
+            self.o.payload.eq(queue.r_data),
+            queue.r_en.eq(self.o.ready),
+        ]
+        m.d.sync += self.used.eq(beats.level)
+        self._slice(m, beats.r_data, slice_index, unit, last_slice)
+        with m.If(reading):
+            m.d.sync += [left.eq(now_left - 1), fresh.eq(last), slice_index.eq(slice_index + 1)]
+            with m.If(last | last_slice):
+                m.d.sync += slice_index.eq(0)
+        return m
+
+    def _slice(self, m: Module, beat: Signal, index: Signal, unit: Signal, last: Signal) -> None:
+        channels = self.config.array.channels
+        m.d.comb += [unit.bits.eq(beat), last.eq(1)]
+        with m.If(self.content.payload.kind == Kind.TILES), m.Switch(self.content.payload.format):
+            for weight_format in derive(self.config).formats:
+                bits = weight_format.scale_bytes * 8
+                slices = self.beat_bits // (channels * bits)
+                scales = data.ArrayLayout(data.ArrayLayout(bits, channels), slices)(beat)[index]
+                words = Cat(Cat(scales[channel], Signal(32 - bits)) for channel in range(channels))
+                with m.Case(weight_format.code):
+                    m.d.comb += [unit.bits.eq(words), last.eq(index == slices - 1)]

@@ -1,0 +1,168 @@
+"""The second program counter: walks the program ahead of the sequencer and asks for what its instructions take."""
+
+from amaranth import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...arch.config import AcceleratorConfig, derive
+from ...arch.isa import Flag, Opcode, Status
+from ...arch.layout import Stripe
+from ..control.passes import JOB, PASS, PassGenerator
+from ..interfaces import FAULT, GEOMETRY_LAYOUT, INSTRUCTION, lookup_port, read_port
+from .pages import PageWalk
+from .regions import STREAM_REGION, Kind
+
+
+class Prefetcher(wiring.Component):
+    """Ask for the regions of a job in program order.
+
+    About 12 cycles per instruction with a stream operand, 5 for others: regions are asked for far ahead of their use,
+    so that the bus does not notice.
+
+    Members:
+        i : In(stream(JOB)). program : Out(read_port). lookup : Out(lookup_port).
+        image_base, kv_base : In(48). pass_index : In(32), appends_in_pass : In(12), how far the sequencer is.
+        o : Out(stream(STREAM_REGION)).
+        fault_valid : Out(1), fault : Out(FAULT): PAGE_UNMAPPED; the prefetcher then stands still.
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self.config = config
+        self.bus_shift = (derive(config).bus_bytes - 1).bit_length()
+        super().__init__(
+            {
+                "i": In(stream.Signature(JOB)),
+                "program": Out(read_port(range(config.control.program_words), INSTRUCTION)),
+                "lookup": Out(lookup_port()),
+                "image_base": In(48),
+                "kv_base": In(48),
+                "pass_index": In(32),
+                "appends_in_pass": In(12),
+                "o": Out(stream.Signature(STREAM_REGION)),
+                "fault_valid": Out(1),
+                "fault": Out(FAULT),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.passes = passes = PassGenerator(chunk=self.config.vector.chunk)
+        m.submodules.pages = pages = PageWalk(self.config)
+        instruction, now = Signal(INSTRUCTION), Signal(PASS)
+        pc, layer, layers = Signal(8), Signal(12), Signal(12)
+        index, attends = Signal(32), Signal(12)
+        sequence = Signal(6)
+        request = Signal(STREAM_REGION)
+        offset, tiles = Signal(44), Signal(32)
+
+        m.d.comb += [
+            passes.i.payload.eq(self.i.payload),
+            self.program.en.eq(1),
+            self.program.address.eq(pc),
+            self.o.payload.eq(request),
+            self.lookup.sequence.eq(sequence),
+            self.lookup.index.eq(pages.index),
+            pages.page.eq(self.lookup.page),
+            pages.mapped.eq(self.lookup.mapped),
+            pages.i.payload.geometry.eq(GEOMETRY_LAYOUT(instruction.aux[: GEOMETRY_LAYOUT.size])),
+            pages.i.payload.rows.eq(now.rows),
+            pages.i.payload.position.eq(now.position),
+            pages.i.payload.row_groups.eq(instruction.k),
+            pages.i.payload.page_bytes.eq(instruction.base),
+            pages.i.payload.layer_offset.eq(offset),
+            pages.kv_base.eq(self.kv_base),
+            self.fault_valid.eq(pages.fault),
+            self.fault.status.eq(Status.PAGE_UNMAPPED),
+            self.fault.address.eq(pages.index << 5),
+        ]
+        with m.FSM():
+            with m.State("Idle"):
+                m.d.comb += self.i.ready.eq(passes.i.ready)
+                m.d.comb += passes.i.valid.eq(self.i.valid)
+                m.d.sync += [sequence.eq(self.i.payload.sequence), index.eq(0)]
+                with m.If(self.i.valid & passes.i.ready):
+                    m.next = "Next Pass"
+            with m.State("Next Pass"):
+                m.d.comb += passes.o.ready.eq(1)
+                m.d.sync += [pc.eq(0), layer.eq(0), attends.eq(0)]
+                with m.If(passes.o.valid):
+                    m.d.sync += now.eq(passes.o.payload)
+                    m.next = "Fetch"
+            with m.State("Fetch"):
+                m.next = "Decode"
+            with m.State("Decode"):
+                m.d.sync += [instruction.eq(self.program.data), pc.eq(pc + 1)]
+                m.next = "Execute"
+            with m.State("Execute"):
+                # Two cycles of products; the states that follow use them registered.
+                m.d.sync += [
+                    offset.eq(layer * instruction.stride),
+                    tiles.eq(self._groups(instruction) * instruction.k),
+                ]
+                m.next = "Fetch"
+                with m.If((instruction.flags & Flag.HEAD.value).any() & ~now.head):
+                    m.next = "Fetch"
+                with m.Else(), m.Switch(instruction.opcode):
+                    with m.Case(Opcode.LOOP):
+                        m.d.sync += [layer.eq(instruction.k), layers.eq(instruction.n)]
+                    with m.Case(Opcode.NEXT), m.If(layer + 1 < layers):
+                        m.d.sync += [pc.eq(instruction.src), layer.eq(layer + 1)]
+                    with m.Case(Opcode.END):
+                        m.d.sync += index.eq(index + 1)
+                        m.next = "Next Pass"
+                        with m.If(now.final):
+                            m.next = "Idle"
+                    with m.Case(Opcode.LOAD, Opcode.ROPE_TABLE, Opcode.MATMUL):
+                        m.next = "Address"
+                    with m.Case(Opcode.ATTEND):
+                        m.next = "Wait For Appends"
+            with m.State("Address"):
+                m.d.sync += request.address.eq(self.image_base + (instruction.base + offset)[:40])
+                m.d.sync += request.format.eq(instruction.format)
+                self._measure(m, instruction, request, tiles)
+                m.next = "Send"
+            with m.State("Send"):
+                m.d.comb += self.o.valid.eq(1)
+                with m.If(self.o.ready):
+                    m.next = "Fetch"
+            with m.State("Wait For Appends"):
+                # The pages of the pass before must have this layer's rows; in pass 0 all that is read is old.
+                with m.If(
+                    (self.pass_index >= index) | ((self.pass_index + 1 == index) & (self.appends_in_pass > attends))
+                ):
+                    m.next = "Start Pages"
+            with m.State("Start Pages"):
+                m.d.comb += pages.i.valid.eq(1)
+                m.d.sync += attends.eq(attends + 1)
+                m.next = "Pages"
+            with m.State("Pages"):
+                m.d.comb += [
+                    self.o.valid.eq(pages.o.valid),
+                    self.o.payload.eq(pages.o.payload),
+                    pages.o.ready.eq(self.o.ready),
+                ]
+                with m.If(pages.done):
+                    m.next = "Fetch"
+        return m
+
+    def _groups(self, instruction: Signal) -> Signal:
+        shift = (self.config.array.channels - 1).bit_length()
+        return (instruction.n + self.config.array.channels - 1) >> shift
+
+    def _measure(self, m: Module, instruction: Signal, request: Signal, tiles: Signal) -> None:
+        """Beats, kind and units of LOAD, ROPE_TABLE and MATMUL operands (arch.layout)."""
+        up = (1 << self.bus_shift) - 1
+        with m.Switch(instruction.opcode):
+            with m.Case(Opcode.MATMUL):
+                m.d.sync += [request.kind.eq(Kind.TILES), request.units.eq(tiles)]
+                with m.Switch(instruction.format):
+                    for weight_format in derive(self.config).formats:
+                        stripe = Stripe.of(self.config, weight_format)
+                        stripes = (tiles + stripe.tiles - 1) >> (stripe.tiles - 1).bit_length()
+                        beats = stripes + (tiles << (stripe.tile_beats - 1).bit_length())
+                        with m.Case(weight_format.code):
+                            m.d.sync += request.beats.eq(beats)
+            for opcode, element_shift in ((Opcode.LOAD, 2), (Opcode.ROPE_TABLE, 3)):
+                with m.Case(opcode):
+                    beats = ((instruction.n << element_shift) + up) >> self.bus_shift
+                    m.d.sync += [request.kind.eq(Kind.BEATS), request.beats.eq(beats), request.units.eq(beats)]
