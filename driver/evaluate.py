@@ -9,6 +9,7 @@ import numpy as np
 
 from ..arch.model import Model
 from ..golden.transformer import Transformer
+from .requests import RequestError
 
 _ROWS = 64
 """Positions whose statistics are computed together: bounds the memory of float64 logits."""
@@ -85,13 +86,13 @@ def windows_of(tokens: Sequence[int], window: int) -> list[Sequence[int]]:
 
     Raises
     ------
-    ValueError
+    RequestError
         A window of fewer than 2 tokens, or a text of fewer than 2.
     """
     if window < 2:
-        raise ValueError(f"window is {window}: it must be 2 or more, its first token is not scored")
+        raise RequestError(f"window is {window}: it must be 2 or more, its first token is not scored")
     if len(tokens) < 2:
-        raise ValueError(f"the text has {len(tokens)} tokens: it must have 2 or more, the first is not scored")
+        raise RequestError(f"the text has {len(tokens)} tokens: it must have 2 or more, the first is not scored")
     parts = [tokens[start : start + window] for start in range(0, len(tokens), window)]
     return [part for part in parts if len(part) > 1]
 
@@ -108,7 +109,7 @@ def evaluate(
 
     Raises
     ------
-    ValueError
+    RequestError
         Nothing to score.
     """
     parts = windows_of(tokens, window)

@@ -7,13 +7,10 @@ from ..arch.formats import BLOCK
 from ..arch.layout import ceil_div
 from .compiler import CompiledModel
 from .device import Accelerator, Job, JobResult
+from .requests import RequestError, check_prompt
 from .sampling import Sampler, Sampling
 
 OnToken = Callable[[int], None]
-
-
-class RequestError(ValueError):
-    """A request that this model on this config cannot serve."""
 
 
 @dataclass
@@ -138,7 +135,15 @@ class Session:
         """
         sampler = Sampler(sampling or Sampling())
         tokens = self._unfed + tuple(int(t) for t in prompt)
-        self._check(prompt, tokens, count)
+        check_prompt(
+            prompt,
+            count,
+            unfed=len(self._unfed),
+            position=self.position,
+            context=self.compiled.context,
+            vocabulary=self.compiled.model.vocab_size,
+            fix="shorten the prompt or raise cache.pages_per_sequence and cache.pages",
+        )
         room = self.compiled.context - self.position - len(tokens) + 1
         goal = min(count, room)
         self._reserve(self.position + len(tokens) + goal - 1)
@@ -163,22 +168,6 @@ class Session:
             tokens = self._unfed = (generated[-1],)
         reason = "end" if generated[-1] in ends else "count" if len(generated) == count else "context"
         return Generation(tuple(prompt), tuple(generated), reason, tuple(jobs))
-
-    def _check(self, prompt: Sequence[int], tokens: tuple[int, ...], count: int) -> None:
-        vocabulary, context = self.compiled.model.vocab_size, self.compiled.context
-        if not prompt:
-            raise RequestError("the prompt has no tokens: it must have one at least")
-        if count < 1:
-            raise RequestError(f"the number of tokens to generate is {count}: it must be 1 or more")
-        for index, token in enumerate(tokens):
-            if not 0 <= token < vocabulary:
-                raise RequestError(f"prompt token {index} is {token}: the model has tokens 0 to {vocabulary - 1}")
-        if self.position + len(tokens) > context:
-            before = f" after {self.position} positions" if self.position else ""
-            raise RequestError(
-                f"the prompt has {len(tokens)} tokens{before}: the context is {context} positions; "
-                "shorten the prompt or raise cache.pages_per_sequence and cache.pages"
-            )
 
     def _reserve(self, positions: int) -> None:
         """Map pages for that many positions: the device runs all its steps without the host."""

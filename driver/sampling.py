@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .requests import RequestError
+
 Candidate = tuple[int, float]
 """Token id and its logit."""
 
@@ -26,7 +28,7 @@ class Sampling:
 
     Raises
     ------
-    ValueError
+    RequestError
         A value out of range; names it.
     """
 
@@ -37,13 +39,13 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.temperature) and self.temperature >= 0):
-            raise ValueError(f"temperature is {self.temperature!r}: it must be 0 (greedy) or more")
+            raise RequestError(f"temperature is {self.temperature!r}: it must be 0 (greedy) or more")
         if self.top_k is not None and self.top_k < 1:
-            raise ValueError(f"top_k is {self.top_k!r}: it must be 1 or more")
+            raise RequestError(f"top_k is {self.top_k!r}: it must be 1 or more")
         if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p is {self.top_p!r}: it must be above 0 and at most 1")
+            raise RequestError(f"top_p is {self.top_p!r}: it must be above 0 and at most 1")
         if self.seed < 0:
-            raise ValueError(f"seed is {self.seed!r}: it must be 0 or more")
+            raise RequestError(f"seed is {self.seed!r}: it must be 0 or more")
 
     @property
     def greedy(self) -> bool:

@@ -13,6 +13,8 @@ from celosia.arch.isa import Flag, Geometry, Opcode
 from celosia.arch.layout import MatmulLayout
 from celosia.arch.model import Model
 from celosia.driver.compiler import CompiledModel, compile_model, plan, uniform_formats
+from celosia.driver.compiler.allocate import allocate
+from celosia.driver.compiler.program import Buffer, Operation
 from celosia.driver.importers import quantize
 
 from ..models import random_config, random_model
@@ -93,6 +95,14 @@ def test_buffers_that_live_at_the_same_time_never_overlap() -> None:
     rows = {b.name: b.words for b in a.buffers if b.memory == "SPM"}
     assert a.used["SPM"] < sum(rows.values())  # lifetimes save something
     assert a.used["SPM"] >= rows["x"] + rows["gate"] + rows["up"]
+
+
+def test_an_instruction_never_reads_and_writes_overlapping_buffers() -> None:
+    one, two, three = (Buffer(name, "AM", 4, 32) for name in ("one", "two", "three"))
+    steps = [Operation(Opcode.NORM, dst=one), Operation(Opcode.NORM, src=one, dst=two)]
+    a = allocate([*steps, Operation(Opcode.NORM, src=two, dst=three)])
+    assert (a.base["one"], a.base["two"], a.base["three"]) == (0, 4, 0)
+    assert a.used == {"SPM": 0, "AM": 8, "PM": 0}
 
 
 def test_operands_stand_apart_in_order_of_consumption() -> None:
