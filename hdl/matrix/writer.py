@@ -79,7 +79,7 @@ class ResultWriter(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         step = Signal(self.step)
-        values = Signal(data.ArrayLayout(32, self.width))
+        values = Signal(32 * self.width)
         self._steps(m, step, values)
 
         # The bias arrives one cycle after the step; the residual when the first sum is there.
@@ -140,7 +140,9 @@ class ResultWriter(wiring.Component):
             self.pm.address.eq(Mux(self.pm.en, word, 0)),
         ]
         flat = Value.cast(self.i.payload["values"])
-        m.d.comb += Value.cast(values).eq(flat.word_select(Cat(part[:part_bits], row), 32 * self.width))
+        m.d.comb += values.eq(
+            _word(m, flat, Cat(part[:part_bits], row[: _log2(interfaces.rows)]), 32 * self.width, name="part")
+        )
 
         with m.If(self.i.valid):
             m.d.sync += lane.eq(Mux(ends_lanes, 0, lane + 1))
@@ -160,24 +162,24 @@ class ResultWriter(wiring.Component):
             m.d.sync += [row.eq(0), part.eq(0), lane.eq(0)]
 
     def _add(
-        self, m: Module, values: data.View, word: data.View, section: Value, wanted: Value, *, name: str
-    ) -> tuple[data.View, Value]:
+        self, m: Module, values: Value, word: data.View, section: Value, wanted: Value, *, name: str
+    ) -> tuple[Value, Value]:
         """Adds the part of a word that a step covers, or +0, which changes nothing."""
-        sums = Signal(data.ArrayLayout(32, self.width), name=f"{name}_sums")
-        part = Value.cast(word).word_select(section, 32 * self.width)
+        sums = Signal(32 * self.width, name=f"{name}_sums")
+        part = _word(m, Value.cast(word), section, 32 * self.width, name=f"{name}_part")
         overflows = []
         for lane in range(self.width):
             m.submodules[f"{name}_{lane}"] = add = FloatAdd()
             m.d.comb += [
                 add.en.eq(1),
-                add.a.eq(values[lane]),
+                add.a.eq(values.word_select(lane, 32)),
                 add.b.eq(Mux(wanted, part.word_select(lane, 32), 0)),
-                sums[lane].eq(add.o),
+                sums.word_select(lane, 32).eq(add.o),
             ]
             overflows.append(add.overflow)
         return sums, Cat(overflows).any()
 
-    def _leave(self, m: Module, step: data.View, valid: Value, sums: data.View) -> None:
+    def _leave(self, m: Module, step: data.View, valid: Value, sums: Value) -> None:
         """Writes a step's sums, or offers one of them as a candidate; counts out `done`."""
         sections = self.interfaces.lanes // self.width
         leaving = valid[self.latency - 1]
@@ -186,9 +188,9 @@ class ResultWriter(wiring.Component):
             self.spm_write.en.eq(leaving & step.write),
             self.spm_write.address.eq(step.address),
             self.spm_write.mask.eq(mask),
-            Value.cast(self.spm_write.data).eq(Value.cast(sums).replicate(sections)),
+            Value.cast(self.spm_write.data).eq(sums.replicate(sections)),
             self.o_candidate.valid.eq(leaving & step.candidate),
-            self.o_candidate.payload.value.eq(sums[step.lane]),
+            self.o_candidate.payload.value.eq(_word(m, sums, step.lane, 32, name="candidate")),
             self.o_candidate.payload.id.eq(step.id),
         ]
         # The top-k unit needs two cycles for its last candidate.
@@ -197,6 +199,18 @@ class ResultWriter(wiring.Component):
             finished.eq(leaving & step.end & ~self.clear),
             self.done.eq(finished & ~self.clear),
         ]
+
+
+def _word(m: Module, words: Value, index: Value, width: int, *, name: str) -> Value:
+    """The word of `width` bits at `index`, by a multiplexer."""
+    if len(words) == width:
+        return words
+    selected = Signal(width, name=name)
+    with m.Switch(index):
+        for number in range(len(words) // width):
+            with m.Case(number):
+                m.d.comb += selected.eq(words.word_select(number, width))
+    return selected
 
 
 def _log2(power: int) -> int:

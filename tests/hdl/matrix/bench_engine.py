@@ -16,7 +16,7 @@ from tests.harness.streams import Sink, Source
 
 from .configs import interfaces
 from .reference import BLOCK, Model, Tile, Word, random_stored, random_word, tile_of
-from .wrappers import Load, load_layout, words
+from .wrappers import load_layout, words
 
 ADDRESSES = 48
 
