@@ -138,7 +138,7 @@ class ScaleFifo(wiring.Component):
     Members:
         write : In(1), beat : In(W*8). There is room: see `used`.
         content : In(stream(CONTENT)), one per region with scales or exponents, in order.
-        o : Out(stream(unit_layout(W*8))): of tiles, C words of 32 bits in the low part: fp16 d, fp16 m or 0.
+        o : Out(stream(unit_layout(W*8))): of tiles, the C scales in the low part.
         used : Out, beats held.
     """
 
@@ -196,7 +196,6 @@ class ScaleFifo(wiring.Component):
             for weight_format in derive(self.config).formats:
                 bits = weight_format.scale_bytes * 8
                 slices = self.beat_bits // (channels * bits)
-                scales = data.ArrayLayout(data.ArrayLayout(bits, channels), slices)(beat)[index]
-                words = Cat(Cat(scales[channel], Signal(32 - bits)) for channel in range(channels))
+                scales = beat.word_select(index[: (slices - 1).bit_length()], channels * bits)
                 with m.Case(weight_format.code):
-                    m.d.comb += [unit.bits.eq(words), last.eq(index == slices - 1)]
+                    m.d.comb += [unit.bits.eq(scales), last.eq(index == slices - 1)]
