@@ -54,6 +54,18 @@ def test_tokenizer_beside_the_checkpoint(tmp_path: Path) -> None:
     assert tokenizer.decode([1, 259]) == str(len(pieces) - 1)
 
 
+@pytest.mark.parametrize("version", [0, 1, 2])
+def test_size_is_exact(tmp_path: Path, version: int) -> None:
+    file = tmp_path / "m.bin"
+    files.write_llama2c(file, version)
+    data = file.read_bytes()
+    for wrong in (data[:-4], data + bytes(4)):
+        file.write_bytes(wrong)
+        message = rf"size is {len(wrong)}: its header asks for {len(data)} bytes; truncated, or not llama2\.c$"
+        with pytest.raises(ModelError, match=message):
+            load_model(file)
+
+
 def header(**changes: int) -> bytes:
     values = {
         "dim": 64,
