@@ -98,11 +98,11 @@ def test_buffers_that_live_at_the_same_time_never_overlap() -> None:
 
 
 def test_an_instruction_never_reads_and_writes_overlapping_buffers() -> None:
-    one, two, three = (Buffer(name, "AM", 4, 32) for name in ("one", "two", "three"))
+    one, two, three = Buffer("one", "AM", 4, 32), Buffer("two", "AM", 6, 32), Buffer("three", "AM", 4, 32)
     steps = [Operation(Opcode.NORM, dst=one), Operation(Opcode.NORM, src=one, dst=two)]
     a = allocate([*steps, Operation(Opcode.NORM, src=two, dst=three)])
-    assert (a.base["one"], a.base["two"], a.base["three"]) == (0, 4, 0)
-    assert a.used == {"SPM": 0, "AM": 8, "PM": 0}
+    assert (a.base["one"], a.base["two"], a.base["three"]) == (6, 0, 6)
+    assert a.used == {"SPM": 0, "AM": 10, "PM": 0}
 
 
 def test_operands_stand_apart_in_order_of_consumption() -> None:
