@@ -17,7 +17,7 @@ def _log2(power: int) -> int:
 
 
 class RowAddress(wiring.Component):
-    """Where block after block of one row of the table stands (`arch.layout.MatmulLayout`), and in what order it is read.
+    """Where the blocks of one row of the table stand (`arch.layout.MatmulLayout`), in the order of reading.
 
     One address per cycle: a block's scale beat, then its payload beats.
 
@@ -25,8 +25,8 @@ class RowAddress(wiring.Component):
         start : In(1), take `token`, `vocabulary`, `blocks` and `format`; the first address is valid four cycles later.
         base : In(48).
         o : Out(stream(48)), beat addresses; ends after `blocks` blocks.
-        scale_index : Out, halfword of the scale in its beat; payload_index : Out, part of the payload beat, both for
-            the `taken`-th block: `next_block` : In(1) advances them.
+        scale_index : Out, halfword of the scale of the block being received; `next_block` : In(1) ends it.
+        channel : Out, of the token within its group.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -132,14 +132,14 @@ class Dequantizer(wiring.Component):
     """V elements of one block per cycle to float32 (docs/numerics.md, 9); `latency` cycles.
 
     Members:
-        elements : In(V x signed 8), scale, minimum : In(16), fp16. has_minimum : In(1). o : Out(V float32).
+        elements : In(V x signed 8), scale, minimum : In(16), fp16 (minimum 0: none). o : Out(V float32).
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
         interfaces = Interfaces(config)
         self.lanes = interfaces.lanes
-        self.minimum = any(f.has_minimum for f in interfaces.derived.formats)
-        self.latency = 1 + FixedToFloat.latency + (FloatAdd.latency if self.minimum else 0)
+        self.has_minimum = any(f.has_minimum for f in interfaces.derived.formats)
+        self.latency = 1 + FixedToFloat.latency + (FloatAdd.latency if self.has_minimum else 0)
         super().__init__(
             {
                 "elements": In(data.ArrayLayout(signed(8), self.lanes)),
@@ -154,7 +154,7 @@ class Dequantizer(wiring.Component):
         significand, exponent = self._fp16(m, self.scale, "scale")
         held_exponent = Signal(signed(12))
         m.d.sync += held_exponent.eq(exponent)
-        if self.minimum:
+        if self.has_minimum:
             m.submodules.minimum = minimum = FixedToFloat(width=12)
             low, low_exponent = self._fp16(m, self.minimum, "minimum")
             m.d.comb += minimum.en.eq(1)
@@ -163,7 +163,7 @@ class Dequantizer(wiring.Component):
             m.submodules[f"value_{lane}"] = value = FixedToFloat(width=20)
             m.d.comb += [value.en.eq(1), value.e.eq(held_exponent)]
             m.d.sync += value.n.eq(self.elements[lane] * significand)
-            if self.minimum:
+            if self.has_minimum:
                 m.submodules[f"add_{lane}"] = add = FloatAdd()
                 m.d.comb += [add.en.eq(1), add.a.eq(value.o), add.b.eq(minimum.o), self.o[lane].eq(add.o)]
             else:
@@ -217,7 +217,7 @@ class Embedding(wiring.Component):
         command = Signal(COMMAND)
         instruction = command.instruction
         row, left = Signal(6), Signal(12)
-        word, first_word = Signal(20), Signal(20)
+        word = Signal(20)
         base = Signal(48)
         token = self.tokens.data
         emitting = self._block(m, address, dequantizer, instruction.format)
