@@ -1,6 +1,8 @@
 """The accelerator as Verilog text."""
 
 from amaranth.back import verilog
+from amaranth.hdl import Shape
+from amaranth.lib.wiring import In
 
 from ..arch.config import AcceleratorConfig
 from .control.accelerator import Accelerator
@@ -16,3 +18,12 @@ def accelerator_verilog(config: AcceleratorConfig, *, trace: bool = False, name:
         name: of the top module.
     """
     return verilog.convert(Accelerator(config, trace=trace), name=name, emit_src=False, strip_internal_attrs=True)
+
+
+def accelerator_ports(config: AcceleratorConfig) -> list[tuple[str, str, int]]:
+    """Name, direction ("in", "out") and bits of every port, clock and reset first."""
+    members = Accelerator(config).signature.members
+    ports = [("clk", "in", 1), ("rst", "in", 1)]
+    for name, member in members.items():
+        ports.append((name, "in" if member.flow is In else "out", Shape.cast(member.shape).width))
+    return ports

@@ -1,0 +1,70 @@
+"""`celosia generate`: everything that an FPGA flow or a testbench needs of an accelerator, in one folder."""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ..arch.config import AcceleratorConfig, derive
+from ..arch.export import write_c_header, write_html, write_markdown, write_rdl
+from ..arch.registers import offsets
+from ..driver.compiler import write_folder
+from ..hdl.verilog import accelerator_ports, accelerator_verilog
+
+VERILOG_FILE, LIST_FILE, MANIFEST_FILE = "celosia.v", "files.f", "manifest.json"
+TOP = "celosia"
+
+
+def generate(config: AcceleratorConfig, folder: Path) -> dict[str, Any]:
+    """Write Verilog, file list, manifest, SystemRDL, C header and register documentation.
+
+    Either all files are written or none is. Returns the manifest.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    verilog = accelerator_verilog(config, name=TOP)
+    manifest = accelerator_manifest(config, verilog)
+    with tempfile.TemporaryDirectory() as work:
+        pages = Path(work) / "registers"
+        write_html(pages)
+        write_folder(
+            folder,
+            {
+                VERILOG_FILE: lambda path: path.write_text(verilog),
+                LIST_FILE: lambda path: path.write_text(f"{VERILOG_FILE}\n"),
+                MANIFEST_FILE: lambda path: path.write_text(json.dumps(manifest, indent=1) + "\n"),
+                "celosia.rdl": write_rdl,
+                "celosia.h": write_c_header,
+                "registers.md": write_markdown,
+                "registers": lambda path: shutil.copytree(pages, path),
+            },
+        )
+    return manifest
+
+
+def accelerator_manifest(config: AcceleratorConfig, verilog: str) -> dict[str, Any]:
+    """Parameters, ports and address map of a generated accelerator, as JSON data."""
+    derived = derive(config)
+    return {
+        "top": TOP,
+        "clock": "clk",
+        "reset": {"port": "rst", "active": "high", "synchronous": True},
+        "config": config.to_dict(),
+        "derived": {
+            "bus_bytes": derived.bus_bytes,
+            "macs_per_cycle": derived.macs,
+            "accumulators": derived.accumulators,
+        },
+        "ports": [
+            {"name": name, "direction": direction, "bits": bits} for name, direction, bits in accelerator_ports(config)
+        ],
+        "interfaces": {
+            "m_axi": "AXI4 master: read id 0 stream, id 1 embedding and program; writes: KV cache",
+            "s_axil": "AXI4-Lite subordinate, 4 KiB: the registers",
+            "irq": "level, active high",
+        },
+        "registers": offsets(),
+        "verilog_bytes": len(verilog),
+    }
