@@ -6,46 +6,22 @@ per byte. Chat templates are text in the model description and not rendered here
 """
 
 import heapq
+import json
 import re
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import tokenizers
-from tokenizers import decoders, models, pre_tokenizers
 
-from ..arch.model import MAX_VOCABULARY, ModelConfig, Tokenizer
+from ..arch.model import MAX_VOCABULARY, Tokenizer
 from .errors import ModelError
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
-# The split before byte-level BPE, by the name that GGUF files give it. The gpt-2 rule is the library's own.
-_LLAMA3_SPLIT = "|".join(
-    (
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)",
-        r"[^\r\n\p{L}\p{N}]?\p{L}+",
-        r"\p{N}{1,3}",
-        r" ?[^\s\p{L}\p{N}]+[\r\n]*",
-        r"\s*[\r\n]+",
-        r"\s+(?!\S)",
-        r"\s+",
-    )
-)
-_PRE_TOKENIZERS = ("gpt-2", "smollm", "llama-bpe")
-
-# GGUF token types.
-_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = 1, 2, 3, 4, 5, 6
-
 _BYTE_PIECE = re.compile(rb"<0x([0-9A-Fa-f]{2})>")
 _LARGEST_PIECE = 1 << 16
-
-
-class MetadataFields(Protocol):
-    """Typed access to metadata, as importers have it."""
-
-    def text(self, key: str, default: str | None = None) -> str: ...
-    def flag(self, key: str, default: bool) -> bool: ...
 
 
 class StreamDecoder:
@@ -80,6 +56,14 @@ class StreamDecoder:
         return self._tokenizer.decode(self._context + self._held)[len(before) :]
 
 
+def _utf8(text: str) -> bytes:
+    """The bytes of `text`, which may hold what was not Unicode on the command line."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise ModelError("text", f"character {error.start}", text[error.start], "the text must be UTF-8") from None
+
+
 class ByteTokenizer:
     """One id per byte of UTF-8; ids above 255 are control tokens without text."""
 
@@ -88,7 +72,7 @@ class ByteTokenizer:
 
     def encode(self, text: str) -> list[int]:
         """The bytes of `text`, after the begin token if there is one."""
-        return ([] if self.bos_id is None else [self.bos_id]) + list(text.encode())
+        return ([] if self.bos_id is None else [self.bos_id]) + list(_utf8(text))
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of `ids`; what is not UTF-8 becomes U+FFFD."""
@@ -104,14 +88,26 @@ class LibraryTokenizer:
         Encodes control tokens that stand in the text as such.
     bos_id : int or None
         Put before every encoded text, unless the pipeline already did.
+    file : Path
+        Where it came from, for messages.
     """
 
-    def __init__(self, pipeline: tokenizers.Tokenizer, bos_id: int | None = None) -> None:
-        self.pipeline, self.bos_id = pipeline, bos_id
+    def __init__(self, pipeline: tokenizers.Tokenizer, bos_id: int | None, file: Path) -> None:
+        self.pipeline, self.bos_id, self.file = pipeline, bos_id, file
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of `text`."""
-        ids: list[int] = self.pipeline.encode(text).ids
+        """Token ids of `text`.
+
+        Raises
+        ------
+        ModelError
+            The vocabulary cannot express the text.
+        """
+        _utf8(text)
+        try:
+            ids: list[int] = self.pipeline.encode(text).ids
+        except Exception as error:  # the library raises plain Exception
+            raise ModelError(self.file, "tokenizer", str(error), "it cannot express this text") from None
         return ids if self.bos_id is None or ids[:1] == [self.bos_id] else [self.bos_id, *ids]
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -170,6 +166,7 @@ class PieceTokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`."""
+        _utf8(text)
         ids = [] if self.bos_id is None else [self.bos_id]
         first = True
         for part in self._split.split(text) if self._split else [text]:
@@ -230,7 +227,9 @@ def load_tokenizer_json(file: Path, vocab_size: int) -> LibraryTokenizer:
         Not a tokenizer, or with ids beyond the model's vocabulary.
     """
     try:
-        pipeline = tokenizers.Tokenizer.from_str(file.read_text(encoding="utf-8"))
+        contents = file.read_text(encoding="utf-8")
+        pipeline = tokenizers.Tokenizer.from_str(contents)
+        templates = _templates(json.loads(contents).get("post_processor"))
     except Exception as error:  # the library raises plain Exception
         raise ModelError(
             file, "contents", str(error), "it must be a tokenizer.json of the tokenizers library"
@@ -240,107 +239,30 @@ def load_tokenizer_json(file: Path, vocab_size: int) -> LibraryTokenizer:
     largest = max(pipeline.get_vocab().values(), default=0)
     if largest >= vocab_size:
         raise ModelError(file, "largest token id", largest, f"the model has {vocab_size} tokens")
-    return LibraryTokenizer(pipeline)
+    for template in templates:
+        _check_template(file, template, vocab_size)
+    return LibraryTokenizer(pipeline, None, file)
 
 
-def gguf_tokenizer(
-    file: Path, fields: MetadataFields, metadata: Mapping[str, Any], config: ModelConfig
-) -> Tokenizer | None:
-    """The tokenizer inside a GGUF file, or None where it carries none.
-
-    Raises
-    ------
-    ModelError
-        An unsupported kind, or lists that do not fit together or the vocabulary.
-    """
-    kind = fields.text("tokenizer.ggml.model", "none")
-    if kind in ("none", "no_vocab"):
-        return None
-    tokens = _strings(file, metadata, "tokenizer.ggml.tokens")
-    if len(tokens) != config.vocab_size:
-        raise ModelError(
-            file, "length of tokenizer.ggml.tokens", len(tokens), f"the model has {config.vocab_size} tokens"
-        )
-    types = metadata.get("tokenizer.ggml.token_type") or [_NORMAL] * len(tokens)
-    if not _are(types, int, len(tokens)):
-        raise ModelError(file, "tokenizer.ggml.token_type", types, f"it must be {len(tokens)} integers")
-    if kind == "gpt2":
-        bos = config.bos_id if fields.flag("tokenizer.ggml.add_bos_token", False) else None
-        split = fields.text("tokenizer.ggml.pre", "gpt-2")
-        return _gguf_bpe(file, tokens, types, _strings(file, metadata, "tokenizer.ggml.merges"), split, bos)
-    if kind == "llama":
-        scores: Any = metadata.get("tokenizer.ggml.scores")
-        if not _are(scores, float, len(tokens)):
-            raise ModelError(file, "tokenizer.ggml.scores", scores, f"it must be {len(tokens)} float32 numbers")
-        bos = config.bos_id if fields.flag("tokenizer.ggml.add_bos_token", True) else None
-        return _gguf_pieces(tokens, types, scores, bos, fields.flag("tokenizer.ggml.add_space_prefix", True))
-    raise ModelError(file, "tokenizer.ggml.model", kind, "supported: gpt2, llama")
+def _templates(processor: Any) -> list[dict[str, Any]]:
+    """The templates in a post-processor, which may be a sequence of them."""
+    if not isinstance(processor, dict):
+        return []
+    if processor.get("type") == "Sequence":
+        return [template for part in processor["processors"] for template in _templates(part)]
+    return [processor] if processor.get("type") == "TemplateProcessing" else []
 
 
-def _are(values: object, kind: type, length: int) -> bool:
-    return isinstance(values, list) and len(values) == length and all(type(value) is kind for value in values)
-
-
-def _strings(file: Path, metadata: Mapping[str, Any], key: str) -> list[str]:
-    values = metadata.get(key)
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise ModelError(file, key, values, "it must be a list of strings")
-    return values
-
-
-def _gguf_bpe(
-    file: Path, tokens: list[str], types: list[int], merges: list[str], split: str, bos: int | None
-) -> LibraryTokenizer:
-    vocabulary = {token: i for i, token in enumerate(tokens)}
-    if len(vocabulary) != len(tokens):
-        double = next(token for i, token in enumerate(tokens) if vocabulary[token] != i)
-        raise ModelError(file, "tokenizer.ggml.tokens", double, "this token appears twice")
-    pairs = []
-    for merge in merges:
-        left, _, right = merge.partition(" ")
-        if left not in vocabulary or right not in vocabulary or left + right not in vocabulary:
-            raise ModelError(file, "tokenizer.ggml.merges", merge, "both parts and their union must be tokens")
-        pairs.append((left, right))
-    pipeline = tokenizers.Tokenizer(models.BPE(vocab=vocabulary, merges=pairs, ignore_merges=split == "llama-bpe"))
-    pipeline.decoder = decoders.ByteLevel()
-    if split == "gpt-2":
-        pipeline.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    elif split == "smollm":
-        pipeline.pre_tokenizer = pre_tokenizers.Sequence(
-            [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-        )
-    elif split == "llama-bpe":
-        pipeline.pre_tokenizer = pre_tokenizers.Sequence(
-            [
-                pre_tokenizers.Split(tokenizers.Regex(_LLAMA3_SPLIT), "isolated"),
-                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-            ]
-        )
-    else:
-        raise ModelError(file, "tokenizer.ggml.pre", split, f"supported: {', '.join(_PRE_TOKENIZERS)}")
-    named = [(token, kind) for token, kind in zip(tokens, types, strict=True) if kind in (_CONTROL, _USER_DEFINED)]
-    pipeline.add_special_tokens([_added(token) for token, kind in named if kind == _CONTROL and token])
-    pipeline.add_tokens([_added(token) for token, kind in named if kind == _USER_DEFINED and token])
-    return LibraryTokenizer(pipeline, bos)
-
-
-def _added(token: str) -> tokenizers.AddedToken:
-    return tokenizers.AddedToken(token, normalized=False)
-
-
-def _gguf_pieces(
-    tokens: list[str], types: list[int], scores: list[float], bos: int | None, space_prefix: bool
-) -> PieceTokenizer:
-    named = {token: i for i, token in enumerate(tokens) if types[i] in (_CONTROL, _USER_DEFINED) and token}
-    return PieceTokenizer(
-        [token.replace("\N{LOWER ONE EIGHTH BLOCK}", " ").encode() for token in tokens],
-        scores,
-        {i for i, kind in enumerate(types) if kind in (_CONTROL, _UNKNOWN, _UNUSED)},
-        bos_id=bos,
-        space_prefix=space_prefix,
-        unknown_id=types.index(_UNKNOWN) if _UNKNOWN in types else 0,
-        named=named,
-    )
+def _check_template(file: Path, template: dict[str, Any], vocab_size: int) -> None:
+    """The library checks neither when it loads, and panics when it encodes."""
+    for piece in [*template["single"], *template["pair"]]:
+        name = piece.get("SpecialToken", {}).get("id")
+        if name is not None and name not in template["special_tokens"]:
+            raise ModelError(file, "post_processor", name, "the template must define every token that it uses")
+    for token in template["special_tokens"].values():
+        for i in token["ids"]:
+            if i >= vocab_size:
+                raise ModelError(file, "post_processor", i, f"it must be a token id of 0 to {vocab_size - 1}")
 
 
 def load_llama2c_tokenizer(file: Path, vocab_size: int) -> PieceTokenizer:

@@ -18,9 +18,9 @@ from ...arch.model import (
     rope_frequencies,
 )
 from ..errors import ModelError
-from ..tokenizer import gguf_tokenizer
 from .fields import Fields, configure
 from .gguf_container import Container, TensorInfo, parse
+from .gguf_tokenizer import gguf_tokenizer
 from .weights import check_shapes, clean_floats, unpack_blocks, widen_bfloat16
 
 ARCHITECTURES = ("llama",)

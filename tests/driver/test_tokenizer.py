@@ -175,6 +175,36 @@ def test_json_wrong(tmp_path: Path) -> None:
         load_tokenizer_json(file, 4)
 
 
+def test_json_template_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "tokenizer.json"
+    write_json(file)
+    template = json.loads(file.read_text())["post_processor"]
+    wrong = {**template, "special_tokens": {}}
+    message = r"tokenizer\.json: post_processor is '<s>': the template must define every token that it uses$"
+    for processor in (wrong, {"type": "Sequence", "processors": [wrong]}):
+        write_json(file, post_processor=processor)
+        with pytest.raises(ModelError, match=message):
+            load_tokenizer_json(file, 4)
+    defined = {"<s>": {"id": "<s>", "ids": [4], "tokens": ["<s>"]}}
+    write_json(file, post_processor={**template, "special_tokens": defined})
+    with pytest.raises(ModelError, match=r"post_processor is 4: it must be a token id of 0 to 3$"):
+        load_tokenizer_json(file, 4)
+
+
+def test_text_that_the_vocabulary_lacks(tmp_path: Path) -> None:
+    file = tmp_path / "tokenizer.json"
+    pipeline = tokenizers.Tokenizer(models.WordLevel(vocab={"a": 0}, unk_token="?"))
+    file.write_text(pipeline.to_str())
+    with pytest.raises(ModelError, match=r"tokenizer\.json: tokenizer is .*: it cannot express this text$"):
+        load_tokenizer_json(file, 4).encode("b")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_text_that_is_not_unicode(every_kind: dict[str, Tokenizer], kind: str) -> None:
+    with pytest.raises(ModelError, match=r"^text: character 1 is '\\udcff': the text must be UTF-8$"):
+        every_kind[kind].encode("a\udcff")
+
+
 def gguf_with(file: Path, kind: str, tokens: Sequence[str], **lists: list[str] | list[float] | list[int]) -> Path:
     """A tiny model whose tokenizer lists are given; the vocabulary is padded with fillers."""
 
@@ -204,6 +234,7 @@ def gguf_with(file: Path, kind: str, tokens: Sequence[str], **lists: list[str] |
         ),
         ("llama", ["a"], {}, "tokenizer.ggml.scores is None: it must be 300 float32 numbers"),
         ("llama", ["a"], {"scores": [1.0]}, "tokenizer.ggml.scores is [1.0]: it must be 300 float32 numbers"),
+        ("llama", ["a"], {"scores": [float("nan")] * 300}, "tokenizer.ggml.scores is [nan, nan"),
         ("llama", ["a"], {"scores": [1] * 300}, "tokenizer.ggml.scores is [1, 1,"),
         ("bert", ["a"], {}, "tokenizer.ggml.model is 'bert': supported: gpt2, llama"),
     ],

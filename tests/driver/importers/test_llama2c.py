@@ -144,6 +144,14 @@ def test_tokenizer_truncated(tmp_path: Path, cut: slice, message: str) -> None:
         load_model(tmp_path / "m.bin")
 
 
+def test_tokenizer_score_wrong(tmp_path: Path) -> None:
+    files.write_llama2c(tmp_path / "m.bin")
+    pieces = [(f" {i}".encode(), float("nan") if i == 3 else 0.0) for i in range(files.VOCABULARY - 259)]
+    files.write_llama2c_tokenizer(tmp_path / "tokenizer.bin", pieces)
+    with pytest.raises(ModelError, match=r"tokenizer\.bin: score of token 262 is nan: it must be a number$"):
+        load_model(tmp_path / "m.bin")
+
+
 def test_tokenizer_of_another_model(tmp_path: Path) -> None:
     files.write_llama2c(tmp_path / "m.bin")
     files.write_llama2c_tokenizer(tmp_path / "tokenizer.bin", [(b"x", 0.0)] * 99)
