@@ -1,0 +1,64 @@
+"""The sum of 32 floats in the one order that numerics.md, section 2, defines."""
+
+from amaranth.hdl import C, Module, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...arch.formats import BLOCK
+from ..arithmetic.add import FloatAdd
+from ..interfaces import FLOAT
+from .common import delay_valid
+
+
+class BlockSum(wiring.Component):
+    """Balanced tree over blocks of 32 floats that arrive V a cycle, lowest first, at any pace; nothing waits.
+
+    A tree of V - 1 adders, then for each level above one adder and a register that holds the left operand until the
+    right one comes.
+
+    Parameters
+    ----------
+    lanes : int
+        V, a power of two from 2 to 32.
+
+    Members
+    -------
+    valid : In(1)
+    i : In(ArrayLayout(32 bits, lanes))
+    o_valid : Out(1)
+    o : Out(32)
+    """
+
+    def __init__(self, *, lanes: int) -> None:
+        if lanes not in (2, 4, 8, 16, 32):
+            raise ValueError(f"BlockSum: lanes must be 2, 4, 8, 16 or 32, not {lanes!r}")
+        self.lanes = lanes
+        super().__init__({"valid": In(1), "i": In(data.ArrayLayout(FLOAT, lanes)), "o_valid": Out(1), "o": Out(FLOAT)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        values: list[Value] = [self.i[lane] for lane in range(self.lanes)]
+        valid: Value = self.valid
+        level = 0
+        while len(values) > 1:
+            pairs = zip(values[::2], values[1::2], strict=True)
+            values = [self._add(m, a, b, f"add_{level}_{i}") for i, (a, b) in enumerate(pairs)]
+            valid = delay_valid(m, valid, FloatAdd.latency, name=f"valid_{level}")
+            level += 1
+        value = values[0]
+        for _ in range((BLOCK // self.lanes).bit_length() - 1):
+            left = Signal(32, name=f"left_{level}", reset_less=True)
+            holds = Signal(name=f"holds_{level}")
+            with m.If(valid):
+                m.d.sync += [holds.eq(~holds), left.eq(value)]
+            value = self._add(m, left, value, f"add_{level}")
+            valid = delay_valid(m, valid & holds, FloatAdd.latency, name=f"valid_{level}")
+            level += 1
+        m.d.comb += [self.o.eq(value), self.o_valid.eq(valid)]
+        return m
+
+    @staticmethod
+    def _add(m: Module, a: Value, b: Value, name: str) -> Signal:
+        m.submodules[name] = adder = FloatAdd()
+        m.d.comb += [adder.en.eq(C(1)), adder.a.eq(a), adder.b.eq(b)]
+        return adder.o

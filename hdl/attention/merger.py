@@ -1,0 +1,160 @@
+"""Pages from the stream and from the tail buffer, as the tiles that the engine multiplies."""
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from ...arch.formats import BLOCK
+from ..cache.tail_buffer import tail_ports
+from ..interfaces import Interfaces, read_port
+from .common import AttentionShape, bits_for, parts, pick
+from .exponent_buffer import ExponentBuffer
+
+
+class KvMerger(wiring.Component):
+    """K and V segments to tiles: KB x 32 / C tiles a segment, one a cycle.
+
+    A K segment starts with the exponents of K and V, read before its tiles; V's stay in the slot until `page_done`. In
+    the last page, positions that earlier steps completed come from the stream, those of this chunk from the tail
+    buffer, the rest are zero. A last page without completed positions takes nothing from the stream.
+
+    Tiles of K: channel = position, with its exponent. Tiles of V: channel = dim, exponent 0 (the softmax takes V's).
+
+    Parameters
+    ----------
+    interfaces : Interfaces
+
+    Members
+    -------
+    position : In(5), positions of the last page that are complete in memory
+    rows : In(6), positions of the chunk
+    head_blocks : In(4)
+    i : In(stream.Signature(page_job))
+    i_payload : In(stream.Signature(C x 32 bytes))
+    i_exponents : In(stream.Signature(beat))
+    tail_words, tail_exponents : Out(read_port), of the tail buffer
+    exponents : In(read_port), V's; address: block, then slot
+    page_done : In(1), pulse: the softmax needs the exponents of the oldest page no more
+    o : Out(stream.Signature(tile))
+    """
+
+    def __init__(self, *, interfaces: Interfaces) -> None:
+        self.interfaces = interfaces
+        self.shape = shape = AttentionShape(interfaces)
+        tail = tail_ports(interfaces)
+        super().__init__(
+            {
+                "position": In(5),
+                "rows": In(6),
+                "head_blocks": In(4),
+                "i": In(stream.Signature(shape.page_job)),
+                "i_payload": In(stream.Signature(shape.channels * BLOCK * 8)),
+                "i_exponents": In(stream.Signature(interfaces.bus_bytes * 8)),
+                "tail_words": Out(tail["words"]),
+                "tail_exponents": Out(tail["exponents"]),
+                "exponents": In(read_port(shape.block_bits + shape.slot_bits, BLOCK * 8)),
+                "page_done": In(1),
+                "o": Out(stream.Signature(interfaces.tile)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        shape, page = self.shape, self.i.payload
+        m.submodules.buffer = buffer = ExponentBuffer(interfaces=self.interfaces)
+        connect(m, flipped(self.i_exponents), buffer.i)
+        connect(m, buffer.tail, flipped(self.tail_exponents))
+        connect(m, flipped(self.exponents), buffer.values)
+
+        # Which positions of the page come from where.
+        stored, chunk = Signal(BLOCK), Signal(BLOCK)
+        before, through = Signal(BLOCK), Signal(BLOCK)
+        end = Signal(6)
+        m.d.comb += end.eq(self.position + self.rows)
+        m.d.sync += [
+            Cat(before).eq(Cat(*(self.position > position for position in range(BLOCK - 1)), 0)),
+            Cat(through).eq(Cat(end > position for position in range(BLOCK))),
+        ]
+        m.d.comb += [
+            stored.eq(Mux(page.last, before, ~0)),
+            chunk.eq(Mux(page.last, through & ~before, 0)),
+            buffer.stored.eq(stored),
+            buffer.chunk.eq(chunk),
+            buffer.page.eq(page),
+            buffer.head_blocks.eq(self.head_blocks),
+        ]
+
+        held_pages = Signal(range(shape.slots + 1))
+        tile = Signal(9)
+        start = Signal()
+        issue, here, leave, done = (Signal(name=name) for name in ("issue", "here", "leave", "done"))
+        count = Signal(9)
+        m.d.comb += count.eq(self.head_blocks << bits_for(shape.tiles))
+        with m.FSM(name="merger"):
+            with m.State("Wait For Segment"):
+                m.d.sync += tile.eq(0)
+                with m.If(self.i.valid & page.value):
+                    m.next = "Tiles"
+                with m.Elif(self.i.valid & (held_pages != shape.slots)):
+                    m.d.comb += [start.eq(1), buffer.start.eq(1)]
+                    m.next = "Exponents"
+            with m.State("Exponents"):
+                with m.If(buffer.done):
+                    m.next = "Tiles"
+            with m.State("Tiles"):
+                m.d.comb += [
+                    issue.eq((tile != count) & (~here | leave)),
+                    done.eq((tile == count) & leave),
+                    self.i.ready.eq(done),
+                ]
+                with m.If(issue):
+                    m.d.sync += tile.eq(tile + 1)
+                with m.If(done):
+                    m.next = "Wait For Segment"
+        m.d.sync += held_pages.eq(held_pages + start - self.page_done)
+        with m.If(issue):
+            m.d.sync += here.eq(1)
+        with m.Elif(leave):
+            m.d.sync += here.eq(0)
+
+        # One cycle after `issue` the words from the memories are here and stay until the tile leaves.
+        block, part = tile[bits_for(shape.tiles) :], tile[: bits_for(shape.tiles)]
+        first_word = Cat(C(0, bits_for(shape.tiles)), page.head_block)
+        m.d.comb += [
+            self.tail_words.en.eq(issue),
+            self.tail_words.address.eq(Cat((first_word + tile)[: len(self.tail_words.address) - 1], page.value)),
+            buffer.keys.en.eq(issue),
+            buffer.keys.address.eq(block),
+        ]
+        part_here = Signal(max(1, bits_for(shape.tiles)))
+        with m.If(issue):
+            m.d.sync += part_here.eq(part)
+        takes_payload = Signal()
+        m.d.comb += [
+            takes_payload.eq(stored.any()),
+            self.o.valid.eq(here & (self.i_payload.valid | ~takes_payload)),
+            self.i_payload.ready.eq(here & takes_payload & self.o.ready),
+            leave.eq(self.o.valid & self.o.ready),
+        ]
+        self._merge(m, part_here, stored, chunk, buffer.keys.data)
+        return m
+
+    def _merge(self, m: Module, part: Signal, stored: Signal, chunk: Signal, exponents: Value) -> None:
+        shape, value = self.shape, self.i.payload.value
+        part_stored = pick(m, parts(stored, shape.channels), part, name="part_stored")
+        part_chunk = pick(m, parts(chunk, shape.channels), part, name="part_chunk")
+        part_exponents = pick(m, parts(exponents, shape.channels * 8), part, name="part_exponents")
+        for channel in range(shape.channels):
+            for lane in range(BLOCK):
+                low = (channel * BLOCK + lane) * 8
+                from_stream = Mux(value, stored[lane], part_stored[channel])
+                from_tail = Mux(value, chunk[lane], part_chunk[channel])
+                m.d.comb += Value.cast(self.o.payload.weights[channel][lane]).eq(
+                    Mux(from_stream, self.i_payload.payload[low : low + 8], 0)
+                    | Mux(from_tail, self.tail_words.data[low : low + 8], 0)
+                )
+            exponent = part_exponents.word_select(channel, 8).as_signed()
+            m.d.comb += [
+                self.o.payload.significand[channel].eq(1),
+                self.o.payload.exponent[channel].eq(Mux(value, 0, exponent)),
+            ]

@@ -1,0 +1,104 @@
+"""Which token, query and sub-head an attention row is, and where its output stands; by counting, without division."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+_STATE = data.StructLayout({"token": 7, "query": 8, "sub": 3, "row_word": 20, "query_word": 20, "word": 20})
+
+
+class RowWalk(wiring.Component):
+    """Walks the attention rows of every virtual head in ascending order, pass by pass.
+
+    Rows are token x G x SH + query x SH + sub. `begin` goes to row 0 of virtual head 0, `restart` back to the first row
+    of the current pass, `step` to the next row; `finish`, at the last row of the last sweep of a pass, makes the next
+    row the first of the next pass or, when there is none, goes to row 0 of the next virtual head. One of them a cycle.
+
+    Members
+    -------
+    rows : In(6), tokens
+    group : In(8), queries per KV head (G)
+    sub_heads_log2 : In(4), log2 of SH, at most 3
+    head_words : In(12), scratchpad words of a head's output
+    group_words : In(20), `head_words` x `group`
+    pitch : In(16), scratchpad words from token to token
+    dst : In(20), scratchpad word of token 0, head 0
+    begin, restart, step, finish : In(1)
+    token : Out(7)
+    sub : Out(3)
+    word : Out(20), scratchpad word of the head's first element
+    next_valid : Out(1), the next row is one of this virtual head
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "rows": In(6),
+                "group": In(8),
+                "sub_heads_log2": In(4),
+                "head_words": In(12),
+                "group_words": In(20),
+                "pitch": In(16),
+                "dst": In(20),
+                "begin": In(1),
+                "restart": In(1),
+                "step": In(1),
+                "finish": In(1),
+                "token": Out(7),
+                "sub": Out(3),
+                "word": Out(20),
+                "next_valid": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        now, start, following, fresh = (Signal(_STATE, name=name) for name in ("now", "start", "following", "fresh"))
+        head_word = Signal(20)
+        next_head_word = Signal(20)
+        next_query_word = Signal(20)
+        m.d.comb += [
+            self.token.eq(now.token),
+            self.sub.eq(now.sub),
+            self.word.eq(now.row_word + now.word),
+            self.next_valid.eq(following.token < self.rows),
+            following.eq(now),
+            next_query_word.eq(now.query_word + self.head_words),
+            next_head_word.eq(head_word + (self.group_words << self.sub_heads_log2[:2])),
+            fresh.row_word.eq(self.dst),
+        ]
+        with m.If((now.sub + 1) >> self.sub_heads_log2[:2] == 0):
+            m.d.comb += [following.sub.eq(now.sub + 1), following.word.eq(now.word + self.group_words)]
+        with m.Elif(now.query + 1 < self.group):
+            m.d.comb += [
+                following.sub.eq(0),
+                following.query.eq(now.query + 1),
+                following.query_word.eq(next_query_word),
+                following.word.eq(next_query_word),
+            ]
+        with m.Else():
+            m.d.comb += [
+                following.sub.eq(0),
+                following.query.eq(0),
+                following.query_word.eq(head_word),
+                following.word.eq(head_word),
+                following.token.eq(now.token + 1),
+                following.row_word.eq(now.row_word + self.pitch),
+            ]
+        with m.If(self.begin):
+            m.d.sync += [head_word.eq(0), now.eq(fresh), start.eq(fresh)]
+        with m.Elif(self.restart):
+            m.d.sync += now.eq(start)
+        with m.Elif(self.step | (self.finish & self.next_valid)):
+            m.d.sync += now.eq(following)
+            with m.If(self.finish):
+                m.d.sync += start.eq(following)
+        with m.Elif(self.finish):
+            m.d.sync += head_word.eq(next_head_word)
+            for state in (now, start):
+                m.d.sync += [
+                    state.eq(fresh),
+                    state.query_word.eq(next_head_word),
+                    state.word.eq(next_head_word),
+                ]
+        return m

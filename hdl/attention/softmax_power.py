@@ -1,0 +1,146 @@
+"""Second stage of the softmax: the exponentials and their sums."""
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..arithmetic.common import delay
+from ..arithmetic.exponential import FRACTION_BITS, Exp2Negative
+from ..interfaces import Interfaces, read_port
+from .block_sum import BlockSum
+from .common import AttentionShape, Queue, delay_valid
+from .softmax_layouts import MAXIMUM_BITS, Z_BITS, SoftmaxLayouts
+from .totals import totals_layout
+
+
+class SoftmaxPower(wiring.Component):
+    """p = 2^(z - m) of every score of a row, V a cycle, 0 where masked.
+
+    A row starts when the ring behind and the queue of sums have room for it; what has started never waits.
+
+    Parameters
+    ----------
+    interfaces : Interfaces
+
+    Members
+    -------
+    i : In(stream.Signature(maximum))
+    fixed : Out(read_port), the ring of scores; freed : Out(1), its oldest row was read
+    o : Out(stream.Signature(maximum)), rows whose probabilities can be read
+    ring : In(read_port), the ring of probabilities, address: word, then row of the ring
+    ring_freed : In(1), pulse: the oldest row of the ring was read
+    o_sum : Out(stream.Signature(totals_layout)), the block sums
+    """
+
+    def __init__(self, *, interfaces: Interfaces) -> None:
+        self.shape = AttentionShape(interfaces)
+        self.layouts = layouts = SoftmaxLayouts(interfaces)
+        super().__init__(
+            {
+                "i": In(stream.Signature(layouts.maximum)),
+                "fixed": Out(read_port(layouts.ring_bits, layouts.fixed)),
+                "freed": Out(1),
+                "o": Out(stream.Signature(layouts.maximum)),
+                "ring": In(read_port(layouts.ring_bits, layouts.powers)),
+                "ring_freed": In(1),
+                "o_sum": Out(stream.Signature(totals_layout(self.shape.state_bits))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        shape, layouts = self.shape, self.layouts
+        m.submodules.rows = rows = Queue(shape=layouts.maximum, depth=layouts.buffers)
+        m.submodules.sum_rows = sum_rows = Queue(shape=layouts.maximum, depth=layouts.buffers)
+        word = Signal(range(shape.words))
+        issue, start, last = Signal(), Signal(), Signal()
+        held_rows = Signal(range(layouts.buffers + 1))
+        fixed_row = Signal(range(layouts.buffers))
+        m.d.comb += [
+            issue.eq(self.i.valid & ((word != 0) | ((held_rows != layouts.buffers) & sum_rows.i.ready))),
+            start.eq(issue & (word == 0)),
+            last.eq(issue & (word == shape.words - 1)),
+            self.fixed.en.eq(issue),
+            self.fixed.address.eq(Cat(word, fixed_row)),
+            self.freed.eq(last),
+            self.i.ready.eq(last),
+            rows.i.valid.eq(start),
+            rows.i.payload.eq(self.i.payload),
+            sum_rows.i.valid.eq(start),
+            sum_rows.i.payload.eq(self.i.payload),
+        ]
+        m.d.sync += held_rows.eq(held_rows + start - self.ring_freed)
+        with m.If(issue):
+            m.d.sync += word.eq(word + 1)
+        with m.If(last):
+            m.d.sync += fixed_row.eq(fixed_row + 1)
+
+        powers, valid, power_word = self._powers(m, issue, word)
+        self._keep(m, powers, valid, power_word, rows)
+        self._sum(m, powers, valid, sum_rows)
+        return m
+
+    def _powers(self, m: Module, issue: Signal, word: Signal) -> tuple[Signal, Signal, Signal]:
+        """2^(z - m) of a word of V, valid, index of the word."""
+        shape, layouts = self.shape, self.layouts
+        maximum = Signal(signed(MAXIMUM_BITS), reset_less=True)
+        m.d.sync += maximum.eq(self.i.payload.maximum)
+        powers = Signal(layouts.powers, reset_less=True)
+        for lane in range(shape.lanes):
+            m.submodules[f"exp2_{lane}"] = power = Exp2Negative()
+            distance = Signal(signed(Z_BITS + 2), name=f"distance_{lane}", reset_less=True)
+            limited = Signal(Z_BITS, name=f"limited_{lane}", reset_less=True)
+            element = self.fixed.data[lane]
+            m.d.sync += [
+                distance.eq(Cat(C(0, FRACTION_BITS), maximum).as_signed() - element.z),
+                limited.eq(Mux(distance[Z_BITS], ~0, distance)),
+            ]
+            visible = delay(m, element.visible, 2 + Exp2Negative.latency, enable=C(1), name=f"visible_{lane}")
+            m.d.comb += [power.en.eq(1), power.d.eq(limited)]
+            m.d.sync += powers[lane].eq(Mux(visible, power.o, 0))
+        cycles = 1 + 2 + Exp2Negative.latency + 1
+        valid = delay_valid(m, issue, cycles, name="powers_valid")
+        return powers, valid, delay(m, word, cycles, enable=C(1), name="powers_word")
+
+    def _keep(self, m: Module, powers: Signal, valid: Signal, word: Signal, rows: Queue) -> None:
+        shape, layouts = self.shape, self.layouts
+        m.submodules.ring = ring = memory.Memory(shape=layouts.powers, depth=1 << layouts.ring_bits, init=[])
+        write, read = ring.write_port(), ring.read_port()
+        ring_row = Signal(range(layouts.buffers))
+        complete = Signal(range(layouts.buffers + 1))
+        last, taken = Signal(), Signal()
+        m.d.comb += [
+            last.eq(valid & (word == shape.words - 1)),
+            write.addr.eq(Cat(word, ring_row)),
+            write.data.eq(powers),
+            write.en.eq(valid),
+            read.addr.eq(self.ring.address),
+            read.en.eq(self.ring.en),
+            self.ring.data.eq(read.data),
+            self.o.payload.eq(rows.o.payload),
+            self.o.valid.eq(complete != 0),
+            taken.eq(self.o.valid & self.o.ready),
+            rows.o.ready.eq(taken),
+        ]
+        m.d.sync += complete.eq(complete + last - taken)
+        with m.If(last):
+            m.d.sync += ring_row.eq(ring_row + 1)
+
+    def _sum(self, m: Module, powers: Signal, valid: Signal, rows: Queue) -> None:
+        m.submodules.sum = block_sum = BlockSum(lanes=self.shape.lanes)
+        m.submodules.sums = sums = Queue(shape=32, depth=self.layouts.buffers)
+        item, row = self.o_sum.payload, rows.o.payload
+        m.d.comb += [
+            block_sum.valid.eq(valid),
+            block_sum.i.eq(powers),
+            sums.i.valid.eq(block_sum.o_valid),
+            sums.i.payload.eq(block_sum.o),
+            self.o_sum.valid.eq(sums.o.valid),
+            sums.o.ready.eq(self.o_sum.ready),
+            rows.o.ready.eq(self.o_sum.ready & sums.o.valid),
+            item.sum.eq(sums.o.payload),
+            item.shift.eq(row.shift),
+        ]
+        m.d.comb += [
+            getattr(item, name).eq(getattr(row.row, name)) for name in ("row", "parity", "first", "last", "end")
+        ]

@@ -1,0 +1,127 @@
+"""Third stage of the softmax: probabilities against V's exponents, quantized."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...arch.formats import BLOCK
+from ..arithmetic.common import FLOAT as FLOAT_FIELDS
+from ..arithmetic.common import delay
+from ..interfaces import Interfaces, read_port, write_port
+from ..vector.quantizer import Quantizer
+from .common import AttentionShape, Queue, delay_valid, parts, pick
+from .softmax_layouts import SoftmaxLayouts
+
+
+def scale_signed(value: Value, exponent: Value) -> Value:
+    """A probability times 2**exponent, exponent signed 8 bits; flushed below 2**-126. 1 x 2**127 is finite."""
+    x = FLOAT_FIELDS(value)
+    field = x.exponent + exponent
+    return Mux((x.exponent == 0) | (field < 1), 0, Cat(x.mantissa, field[:8], x.sign))
+
+
+class SoftmaxQuantize(wiring.Component):
+    """For every row and every block of 32 lanes of V: 32 / V words through the quantizer.
+
+    Parameters
+    ----------
+    interfaces : Interfaces
+
+    Members
+    -------
+    head_blocks : In(4)
+    i : In(stream.Signature(maximum))
+    powers : Out(read_port), the ring of probabilities; freed : Out(1), its oldest row was read
+    exponents : Out(read_port), V's exponents, address: block, then slot
+    probabilities : Out(write_port), address: block, row group, slot; one mask bit per bank
+    page_done : Out(1), pulse: all blocks of a page are written
+    """
+
+    def __init__(self, *, interfaces: Interfaces) -> None:
+        self.interfaces = interfaces
+        self.shape = shape = AttentionShape(interfaces)
+        self.layouts = layouts = SoftmaxLayouts(interfaces)
+        self.block = data.StructLayout(
+            {
+                "block": shape.block_bits,
+                "row": shape.state_bits,
+                "slot": shape.slot_bits,
+                "shift": 8,
+                "end": 1,
+            }
+        )
+        super().__init__(
+            {
+                "head_blocks": In(4),
+                "i": In(stream.Signature(layouts.maximum)),
+                "powers": Out(read_port(layouts.ring_bits, layouts.powers)),
+                "freed": Out(1),
+                "exponents": Out(read_port(shape.block_bits + shape.slot_bits, BLOCK * 8)),
+                "probabilities": Out(write_port(shape.probability_bits, interfaces.am_word, shape.rows)),
+                "page_done": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        shape, layouts = self.shape, self.layouts
+        m.submodules.blocks = blocks = Queue(shape=self.block, depth=16)
+        m.submodules.quantizer = quantizer = Quantizer(
+            lanes=shape.lanes, bits=self.interfaces.config.array.activation_bits
+        )
+        row = self.i.payload.row
+        word, block = Signal(range(shape.words)), Signal(4)
+        ring_row = Signal(range(layouts.buffers))
+        issue, last_word, last_block = Signal(), Signal(), Signal()
+        m.d.comb += [
+            issue.eq(self.i.valid & ((word != 0) | blocks.i.ready)),
+            last_word.eq(word == shape.words - 1),
+            last_block.eq(block + 1 == self.head_blocks),
+            self.powers.en.eq(issue),
+            self.powers.address.eq(Cat(word, ring_row)),
+            self.exponents.en.eq(issue),
+            self.exponents.address.eq(Cat(block[: shape.block_bits], row.slot)),
+            self.freed.eq(issue & last_word & last_block),
+            self.i.ready.eq(self.freed),
+            blocks.i.valid.eq(issue & (word == 0)),
+            blocks.i.payload.block.eq(block),
+            blocks.i.payload.row.eq(row.row),
+            blocks.i.payload.slot.eq(row.slot),
+            blocks.i.payload.shift.eq(self.i.payload.shift),
+            blocks.i.payload.end.eq(row.end & last_block),
+        ]
+        with m.If(issue):
+            m.d.sync += word.eq(word + 1)
+            with m.If(last_word):
+                m.d.sync += block.eq(Mux(last_block, 0, block + 1))
+        with m.If(self.freed):
+            m.d.sync += ring_row.eq(ring_row + 1)
+
+        chosen = delay(m, word, 1, enable=issue, name="chosen")
+        exponents = pick(m, parts(self.exponents.data, shape.lanes * 8), chosen, name="exponents")
+        scaled = Signal(layouts.powers, reset_less=True)
+        for lane in range(shape.lanes):
+            exponent = Signal(signed(8), name=f"exponent_{lane}")
+            m.d.comb += exponent.eq(exponents.word_select(lane, 8))
+            m.d.sync += scaled[lane].eq(scale_signed(self.powers.data[lane], exponent))
+        m.d.comb += [
+            quantizer.valid.eq(delay_valid(m, issue, 2, name="scaled_valid")),
+            quantizer.i.eq(scaled),
+        ]
+        self._write(m, quantizer, blocks)
+        return m
+
+    def _write(self, m: Module, quantizer: Quantizer, blocks: Queue) -> None:
+        shape, item = self.shape, blocks.o.payload
+        word = self.probabilities.data
+        m.d.comb += [
+            blocks.o.ready.eq(quantizer.o_valid),
+            self.probabilities.en.eq(quantizer.o_valid),
+            self.probabilities.address.eq(Cat(item.block, item.row[shape.row_bits :], item.slot)),
+            self.probabilities.mask.eq(1 << item.row[: shape.row_bits]),
+            word.q.eq(quantizer.o.q),
+            word.exponent.eq(quantizer.o.exponent),
+            word.total.eq(quantizer.o.total),
+            word.shift.eq(item.shift),
+        ]
+        m.d.sync += self.page_done.eq(quantizer.o_valid & item.end)

@@ -1,0 +1,114 @@
+"""The running sum of probabilities of every row, and its reciprocal at the end."""
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..arithmetic.add import FloatAdd
+from ..arithmetic.common import FLOAT as FLOAT_FIELDS
+from ..arithmetic.common import delay
+from ..arithmetic.reciprocal import Reciprocal
+from ..interfaces import FLOAT, read_port
+from .common import delay_valid
+
+
+def scale_down(value: Value, shift: Value) -> Value:
+    """A machine float times 2**-shift, shift unsigned; flushed to +0 below 2**-126."""
+    x = FLOAT_FIELDS(value)
+    return Mux(x.exponent > shift, Cat(x.mantissa, (x.exponent - shift)[:8], x.sign), 0)
+
+
+def totals_layout(state_bits: int) -> data.StructLayout:
+    """A block sum: row of the pass, parity of the pass, shift, first and last page, last row of its page."""
+    return data.StructLayout(
+        {"row": state_bits, "parity": 1, "shift": 8, "first": 1, "last": 1, "end": 1, "sum": FLOAT}
+    )
+
+
+class Totals(wiring.Component):
+    """total = total x 2^-shift + sum for every row (docs/numerics.md, section 8, step 5), then 1 / total.
+
+    One update a cycle, but an update of a row waits while another one of the same row is in the adder.
+
+    Parameters
+    ----------
+    state_bits : int
+        Bits of a row's index within a pass.
+
+    Members
+    -------
+    i : In(stream.Signature(totals_layout))
+    page_done : Out(1), pulse: all totals of a page, and after the last page all reciprocals, are there
+    reciprocals : In(read_port), address: row, then parity of the pass
+    """
+
+    def __init__(self, *, state_bits: int) -> None:
+        self.state_bits = state_bits
+        self.layout = totals_layout(state_bits)
+        super().__init__(
+            {
+                "i": In(stream.Signature(self.layout)),
+                "page_done": Out(1),
+                "reciprocals": In(read_port(state_bits + 1, FLOAT)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.store = totals = memory.Memory(shape=FLOAT, depth=1 << self.state_bits, init=[])
+        m.submodules.result_store = results = memory.Memory(shape=FLOAT, depth=2 << self.state_bits, init=[])
+        m.submodules.add = adder = FloatAdd()
+        m.submodules.reciprocal = reciprocal = Reciprocal()
+        total_read, total_write = totals.read_port(), totals.write_port()
+        result_read, result_write = results.read_port(), results.write_port()
+
+        # Stage 0: read. Stage 1: scale. Stage 2 on: add. The write follows in the cycle of the adder's output.
+        issue = Signal()
+        stages = 2 + FloatAdd.latency
+        busy = []
+        used, row = issue, self.i.payload.row
+        for stage in range(stages):
+            next_used, next_row = Signal(name=f"used_{stage}"), Signal(self.state_bits, name=f"row_{stage}")
+            m.d.sync += [next_used.eq(used), next_row.eq(row)]
+            used, row = next_used, next_row
+            busy.append(used & (row == self.i.payload.row))
+        done, done_row = used, row
+        m.d.comb += [
+            issue.eq(self.i.valid & ~Cat(busy).any()),
+            self.i.ready.eq(issue),
+            total_read.addr.eq(self.i.payload.row),
+            total_read.en.eq(issue),
+        ]
+        item = Signal(self.layout, reset_less=True)
+        scaled, addend = Signal(32, reset_less=True), Signal(32, reset_less=True)
+        m.d.sync += [
+            item.eq(self.i.payload),
+            scaled.eq(Mux(item.first, 0, scale_down(total_read.data, item.shift))),
+            addend.eq(item.sum),
+        ]
+        flags = delay(m, Cat(item.last, item.end, item.parity), stages - 1, enable=C(1), name="flags")
+        m.d.comb += [
+            adder.en.eq(1),
+            adder.a.eq(scaled),
+            adder.b.eq(addend),
+            total_write.addr.eq(done_row),
+            total_write.data.eq(adder.o),
+            total_write.en.eq(done),
+            reciprocal.en.eq(1),
+            reciprocal.a.eq(adder.o),
+        ]
+        cycles = Reciprocal.latency
+        known = delay_valid(m, done & flags[0], cycles, name="known")
+        known_row = delay(m, Cat(done_row, flags[2]), cycles, enable=C(1), name="known_row")
+        known_end = delay(m, flags[1], cycles, enable=C(1), name="known_end")
+        m.d.comb += [
+            result_write.addr.eq(known_row),
+            result_write.data.eq(reciprocal.o),
+            result_write.en.eq(known),
+            result_read.addr.eq(self.reciprocals.address),
+            result_read.en.eq(self.reciprocals.en),
+            self.reciprocals.data.eq(result_read.data),
+        ]
+        # The two cannot coincide: the page after a last one starts when that one is done.
+        m.d.sync += self.page_done.eq((done & flags[1] & ~flags[0]) | (known & known_end))
+        return m

@@ -1,0 +1,1 @@
+"""The paged KV cache: block table, tail buffer and page writer."""

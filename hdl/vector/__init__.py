@@ -1,0 +1,1 @@
+"""The vector unit: normalisation, rope, gates and the block quantizer."""

@@ -1,0 +1,64 @@
+"""The attention unit with its tail buffer, as one design under test."""
+
+from amaranth.hdl import Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from celosia.hdl.attention.attention import AttentionUnit
+from celosia.hdl.cache.tail_buffer import TailBuffer, tail_ports
+from celosia.hdl.interfaces import Interfaces
+
+UNIT_PORTS = (
+    "i",
+    "i_payload",
+    "i_exponents",
+    "o_tile",
+    "o",
+    "i_result",
+    "probabilities",
+    "spm",
+)
+
+
+class AttentionWithTail(wiring.Component):
+    """`AttentionUnit` and `TailBuffer`; `i_kv` fills the buffer."""
+
+    def __init__(self, *, interfaces: Interfaces) -> None:
+        self.interfaces = interfaces
+        self.unit = AttentionUnit(interfaces=interfaces)
+        tail = tail_ports(interfaces)
+        super().__init__(
+            {name: self.unit.signature.members[name] for name in (*UNIT_PORTS, "done", "clear", "waiting", "overflow")}
+            | {
+                "i_kv": In(stream.Signature(interfaces.kv_block)),
+                "position": In(5),
+                "head_blocks": In(4),
+                "writer_words": In(tail["words"]),
+                "writer_exponents": In(tail["exponents"]),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        unit = self.unit
+        m.submodules.unit = unit
+        m.submodules.tail = tail = TailBuffer(interfaces=self.interfaces)
+        for name in UNIT_PORTS:
+            connect(m, flipped(getattr(self, name)), getattr(unit, name))
+        for name in ("words", "exponents"):
+            connect(m, getattr(unit, f"tail_{name}"), getattr(tail, f"merger_{name}"))
+            connect(m, flipped(getattr(self, f"writer_{name}")), getattr(tail, f"writer_{name}"))
+        connect(m, flipped(self.i_kv), tail.i)
+        m.d.comb += [
+            tail.enable.eq(1),
+            tail.position.eq(self.position),
+            tail.head_blocks.eq(self.head_blocks),
+            unit.clear.eq(self.clear),
+            self.done.eq(unit.done),
+            self.waiting.eq(unit.waiting),
+            self.overflow.eq(unit.overflow),
+        ]
+        return m
+
+
+__all__ = ["AttentionWithTail", "Out"]
