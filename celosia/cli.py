@@ -1,0 +1,247 @@
+"""The `celosia` command: options in, a function of `api` called, its result printed."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import api
+from .arch.config import load_config
+from .arch.model import BLOCK_FORMATS
+from .console import CommandGroup, progress, table
+from .driver.compiler import AUTO
+from .driver.pull import CATALOG, pull_with_bar
+from .driver.requests import RequestError
+from .driver.sampling import Sampling
+
+Command = Callable[..., Any]
+
+
+def _model(command: Command) -> Command:
+    text = "GGUF file, Hugging Face folder, llama2.c checkpoint, or a pulled name; default: the embedded model."
+    return click.option("--model", "model", metavar="M", help=text)(command)
+
+
+def _config(command: Command) -> Command:
+    text = "Preset, or a TOML file; default: the preset 'default'."
+    return click.option("--config", "config", metavar="C", help=text)(command)
+
+
+def _json(command: Command) -> Command:
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
+
+
+class TokenList(click.ParamType):
+    """Token ids separated by spaces or commas."""
+
+    name = "ids"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+        """The ids as integers."""
+        try:
+            return [int(part) for part in value.replace(",", " ").split()]
+        except ValueError:
+            self.fail(f"{value!r} are not token ids: integers separated by spaces, like '1 2 3'", param, ctx)
+
+
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="celosia")
+def main() -> None:
+    """Generates LLM accelerators and runs language models on them, bit for bit as the RTL does."""
+
+
+@main.command("compile")
+@_model
+@_config
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder to write into.")
+@click.option("--context", type=click.IntRange(1), help="Positions that a sequence must be able to have.")
+@click.option("--weight-format", type=click.Choice([AUTO, *BLOCK_FORMATS]), default=AUTO, help="Of float weights.")
+@click.option("--head-format", type=click.Choice([AUTO, *BLOCK_FORMATS]), default="Q8_0", help="Of float tables.")
+@_json
+def compile_(
+    model: str | None,
+    config: str | None,
+    output: Path,
+    context: int | None,
+    weight_format: str,
+    head_format: str,
+    as_json: bool,
+) -> None:
+    """Compile a model: memory image, program listing, manifest.
+
+    Example: celosia compile --model smollm2-135m --config kria -o build/smollm2
+    """
+    chosen = load_config(config)
+    loaded = api.load(model)
+    with progress("packing") as report:
+        compiled = api.compile_to(
+            loaded,
+            chosen,
+            output,
+            weight_format=weight_format,
+            head_format=head_format,
+            context=context,
+            progress=report,
+        )
+    rows = {
+        "model": compiled.model.name,
+        "config": compiled.config.name,
+        "output": str(output),
+        "instructions": len(compiled.program),
+        "program_bytes": compiled.program_bytes,
+        "image_bytes": compiled.memory.image_bytes,
+        "kv_bytes": compiled.memory.kv_bytes,
+        "context": compiled.context,
+        "seconds": compiled.seconds,
+    }
+    _print("Compiled", rows, as_json)
+
+
+@main.command("run")
+@_model
+@_config
+@click.option("--prompt", metavar="P", help="Text to continue.")
+@click.option("--tokens", type=TokenList(), help="Token ids to continue, instead of a text.")
+@click.option("-n", "count", type=int, default=32, show_default=True, help="Tokens to generate at most.")
+@click.option("--temperature", type=float, default=0.0, show_default=True, help="0 is greedy.")
+@click.option("--top-k", type=int, help="Sample among the best K only.")
+@click.option("--top-p", type=float, default=1.0, show_default=True, help="Sample among the best that reach P.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the sampling.")
+@click.option("--device", type=click.Choice(api.DEVICES), default="golden", show_default=True)
+@_json
+def run(
+    model: str | None,
+    config: str | None,
+    prompt: str | None,
+    tokens: list[int] | None,
+    count: int,
+    temperature: float,
+    top_k: int | None,
+    top_p: float,
+    seed: int,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Generate text on a device.
+
+    Example: celosia run --prompt "Once upon a time" -n 64
+    """
+    sampling = Sampling(temperature, top_k, top_p, seed)
+    chosen = load_config(config)
+    loaded = api.load(model)
+    with progress("compiling") as report:
+        result = api.run(
+            loaded,
+            chosen,
+            prompt=prompt,
+            tokens=tokens,
+            count=count,
+            sampling=sampling,
+            device=device,
+            on_text=None if as_json else _stream(report.stop),
+            progress=report,
+        )
+    if as_json:
+        click.echo(json.dumps(result.to_json()))
+        return
+    click.echo()
+    rows = {
+        "device": result.device,
+        "prompt tokens": len(result.prompt_tokens),
+        "generated tokens": len(result.generated_tokens),
+        "seconds": result.seconds,
+    }
+    table(f"{result.model} on {result.config}", rows)
+
+
+def _stream(before: Callable[[], None]) -> Callable[[str], None]:
+    """Prints pieces of text as they come."""
+
+    def show(text: str) -> None:
+        before()
+        click.echo(text, nl=False)
+
+    return show
+
+
+@main.command("eval")
+@_model
+@_config
+@click.option("--text", "file", type=click.Path(path_type=Path), metavar="F", help="UTF-8 text file.")
+@click.option("--tokens", type=TokenList(), help="Token ids, instead of a text.")
+@click.option("--window", type=int, default=512, show_default=True, help="Tokens in a window.")
+@click.option("--limit", type=click.IntRange(2), help="Only the first tokens of the text.")
+@click.option("--device", type=click.Choice(api.DEVICES), default="golden", show_default=True)
+@_json
+def evaluate(
+    model: str | None,
+    config: str | None,
+    file: Path | None,
+    tokens: list[int] | None,
+    window: int,
+    limit: int | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Perplexity of a text, against the float32 reference.
+
+    Example: celosia eval --model smollm2-135m --config kria --text book.txt --limit 4608
+    """
+    if (file is None) == (tokens is None):
+        raise RequestError("give a text file with --text, or token ids with --tokens")
+    chosen = load_config(config)
+    loaded = api.load(model)
+    ids = tokens if file is None else api.tokens_of(loaded, _read(file), None, "")
+    with progress("tokens") as report:
+        result = api.evaluate_model(
+            loaded, chosen, tokens=(ids or [])[:limit], window=window, device=device, progress=report
+        )
+    rows = {"model": loaded.config.name, "config": chosen.name, "device": device, "window": window, **result.to_json()}
+    _print("Evaluated", rows, as_json)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise RequestError(f"{file}: byte {error.start} is not UTF-8; convert the file") from None
+
+
+@main.command("pull")
+@click.argument("name")
+def pull(name: str) -> None:
+    """Fetch a model into the user's cache.
+
+    Example: celosia pull smollm2-135m
+    """
+    click.echo(pull_with_bar(name))
+
+
+pull.help = f"{pull.help}\n\nNames: {', '.join(CATALOG)}, or a Hugging Face repository as owner/name."
+
+
+@main.command("info")
+@_model
+@_config
+@_json
+def info(model: str | None, config: str | None, as_json: bool) -> None:
+    """What a config is, what a model is, and whether they fit.
+
+    Example: celosia info --model smollm2-135m --config kria
+    """
+    chosen = load_config(config)
+    described = {"config": api.describe_config(chosen), "model": api.describe_model(api.load(model), chosen)}
+    if as_json:
+        click.echo(json.dumps(described))
+        return
+    table("Config", described["config"])
+    table("Model", described["model"])
+
+
+def _print(title: str, rows: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(rows))
+    else:
+        table(title, rows)

@@ -1,0 +1,99 @@
+"""How commands talk to people: one-line errors, progress on stderr, tables."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from .arch.config import ConfigError
+from .driver.compiler import FitError
+from .driver.device import AcceleratorError
+from .driver.errors import ModelError
+from .driver.requests import RequestError
+from .sim.toolchain import ToolMissing
+
+BAD_INPUT, INTERRUPTED = 2, 130
+PATIENCE_SECONDS = 1.0
+"""Work that takes longer shows progress."""
+
+USER_ERRORS = (ModelError, ConfigError, FitError, RequestError, ToolMissing, AcceleratorError, OSError, MemoryError)
+"""What a user can act on: one line, exit code 2. Anything else is a bug and shows its traceback."""
+
+
+class CommandGroup(click.Group):
+    """Turns errors that a user can act on into one line on stderr."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command; exit 2 for bad input, 130 for Ctrl-C."""
+        try:
+            return super().invoke(context)
+        except BrokenPipeError:
+            raise
+        except USER_ERRORS as error:
+            text = " ".join((str(error) or type(error).__name__).split())
+            click.echo(f"celosia: {text}", err=True)
+            sys.exit(BAD_INPUT)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("celosia: interrupted", err=True)
+            sys.exit(INTERRUPTED)
+
+
+class Reporter:
+    """Progress of one piece of work: silent for the first second, a bar on stderr after that."""
+
+    def __init__(self, label: str) -> None:
+        self._label, self._started = label, time.perf_counter()
+        self._bar: Progress | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        """`done` of `total` is finished."""
+        if self._bar is None:
+            if time.perf_counter() - self._started < PATIENCE_SECONDS:
+                return
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task(self._label, total=total)
+        self._bar.update(self._task, completed=done, total=total)
+
+    def stop(self) -> None:
+        """Remove the bar."""
+        if self._bar:
+            self._bar.stop()
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Reporter]:
+    """A reporter that is gone when the work is."""
+    reporter = Reporter(label)
+    try:
+        yield reporter
+    finally:
+        reporter.stop()
+
+
+def table(title: str, rows: dict[str, Any]) -> None:
+    """Names and values on stdout."""
+    drawn = Table(title=title, title_justify="left", show_header=False)
+    for name, value in rows.items():
+        drawn.add_row(name.replace("_", " "), shown(value))
+    Console().print(drawn)
+
+
+def shown(value: object) -> str:
+    """A value for people."""
+    if isinstance(value, dict):
+        return "\n".join(f"{k} {shown(v)}" for k, v in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(shown, value)) or "none"
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "-"}[value]
+    if isinstance(value, float):
+        return f"{value:,.6g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
