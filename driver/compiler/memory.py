@@ -7,8 +7,12 @@ from ...arch.layout import round_up
 from .geometry import ModelGeometry
 from .program import Operand, Operation
 
-REGION_ALIGNMENT = 4096
-"""Bytes to which regions are aligned: an AXI burst never crosses such a boundary."""
+REGION_ALIGNMENT = 64
+"""Bytes to which regions of the image are aligned: a beat of the widest bus. The reader splits its bursts at 4 KiB
+itself, and on-chip memories have no room for more padding."""
+
+CACHE_ALIGNMENT = 4096
+"""Bytes to which the KV cache is aligned."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +95,12 @@ def map_memory(geometry: ModelGeometry, operations: list[Operation]) -> MemoryMa
             placements[operand.name] = Placement(operand, start, 0, size)
             regions.append(Region(operand.name, start, size))
             end = start + size
-        elif regions[-1].name != "layers" and all(r.name != "layers" for r in regions):
+        elif all(r.name != "layers" for r in regions):
             regions.append(Region("layers", start, inner * layers))
             end = start + inner * layers
             for name, p in placements.items():
                 if p.operand.layered:
                     placements[name] = Placement(p.operand, start + p.offset, inner, p.bytes)
-    kv_offset, kv_bytes = round_up(end, REGION_ALIGNMENT), config.cache.pages * geometry.cache.page_bytes
+    kv_offset, kv_bytes = round_up(end, CACHE_ALIGNMENT), config.cache.pages * geometry.cache.page_bytes
     regions.append(Region("kv_cache", kv_offset, kv_bytes))
     return MemoryMap(tuple(regions), placements, inner, end, kv_offset, kv_bytes)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from importlib import resources
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -15,7 +16,7 @@ from celosia.arch.model import Model
 from celosia.driver.compiler import CompiledModel, compile_model, plan, uniform_formats
 from celosia.driver.compiler.allocate import allocate
 from celosia.driver.compiler.program import Buffer, Operation
-from celosia.driver.importers import quantize
+from celosia.driver.importers import load_model, quantize
 
 from ..models import random_config, random_model
 from .unpacker import read_weight
@@ -119,7 +120,8 @@ def test_operands_stand_apart_in_order_of_consumption() -> None:
         streamed = [name for _, _, name in spans if name != "embedding"]
         layer = ["attention_norm", "wq", "wk", "wv", "wo", "ffn_norm", "w_gate", "w_up", "w_down"]
         assert streamed == ["rope", *layer, *layer, "final_norm", "output"]
-        assert all(r.offset % 4096 == 0 for r in compiled.memory.regions)
+        assert all(r.offset % 64 == 0 for r in compiled.memory.regions)
+        assert compiled.memory.kv_offset % 4096 == 0
         assert spans[-1][0] + spans[-1][1] == compiled.memory.image_bytes == len(compiled.image)
         assert compiled.memory.kv_bytes == 256 * 2 * 2 * (64 + 2048)
 
@@ -216,3 +218,12 @@ def test_every_pass_prints() -> None:
     p = plan(load_config(), model, uniform_formats(model, "Q4_0", "Q8_0"))
     for part in (p.geometry, p.formats, p.allocation, p.memory):
         assert len(str(part).splitlines()) > 2
+
+
+def test_the_embedded_model_and_512_positions_fit_350_kib() -> None:
+    config = load_config("default")
+    config = replace(config, cache=replace(config.cache, pages=16))
+    model = load_model(str(resources.files("celosia.models") / "celosia-tiny"))
+    compiled = compile_model(model, config)
+    assert compiled.context == 512
+    assert compiled.memory.total_bytes <= 350 * 1024
