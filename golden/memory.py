@@ -136,20 +136,19 @@ class KeyValues:
 
 def page_views(memory: Bytes, address: int, layout: CacheLayout) -> KeyValues:
     """Views of one layer of one page in memory, shapes as in KeyValues with a leading 1."""
-    heads, blocks = layout.kv_heads, layout.head_blocks
-    data = region(memory, address, layout.layer_bytes).view(np.int8).reshape(1, heads, layout.head_bytes)
-    exponents = data[:, :, : 2 * blocks * BLOCK].reshape(1, heads, 2, blocks, BLOCK)
-    start = layout.exponent_bytes
-    payload = data[:, :, start : start + 2 * layout.payload_bytes].reshape(1, heads, 2, blocks, BLOCK, BLOCK)
-    return KeyValues(payload[:, :, 0], exponents[:, :, 0], payload[:, :, 1], exponents[:, :, 1])
+    return _split(region(memory, address, layout.layer_bytes)[None], layout)
 
 
 def read_pages(memory: Bytes, addresses: list[int], layout: CacheLayout) -> KeyValues:
     """Copies of one layer of several pages."""
-    views = [page_views(memory, address, layout) for address in addresses]
-    return KeyValues(
-        np.concatenate([v.keys for v in views]),
-        np.concatenate([v.key_exponents for v in views]),
-        np.concatenate([v.values for v in views]),
-        np.concatenate([v.value_exponents for v in views]),
-    )
+    size = layout.layer_bytes
+    return _split(np.stack([region(memory, address, size) for address in addresses]), layout)
+
+
+def _split(data: Bytes, layout: CacheLayout) -> KeyValues:
+    """Views of the parts of pages, uint8 [pages, layer_bytes]."""
+    heads, blocks, start = layout.kv_heads, layout.head_blocks, layout.exponent_bytes
+    data = data.view(np.int8).reshape(len(data), heads, -1)
+    exponents = data[..., : 2 * blocks * BLOCK].reshape(len(data), heads, 2, blocks, BLOCK)
+    payload = data[..., start:].reshape(len(data), heads, 2, blocks, BLOCK, BLOCK)
+    return KeyValues(payload[:, :, 0], exponents[:, :, 0], payload[:, :, 1], exponents[:, :, 1])
