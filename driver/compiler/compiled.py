@@ -110,7 +110,7 @@ class CompiledModel:
             },
             "program": [instruction.encode().hex() for instruction in self.program],
             "notes": [asdict(note) for note in self.notes],
-            "image_sha256": hashlib.sha256(self.image).hexdigest(),
+            "image_sha256": hashlib.sha256(self.image.data).hexdigest(),
         }
 
     def save(self, folder: Path | str) -> None:
@@ -120,7 +120,7 @@ class CompiledModel:
             OSError: disk full, no permission, a file in the way; nothing is left behind.
         """
         files: dict[str, Callable[[Path], object]] = {
-            IMAGE_FILE: lambda path: self.image.tofile(path),
+            IMAGE_FILE: lambda path: path.write_bytes(self.image.data),
             LISTING_FILE: lambda path: path.write_text(self.listing()),
             MANIFEST_FILE: lambda path: path.write_text(json.dumps(self.manifest(), indent=1) + "\n"),
         }
@@ -145,17 +145,18 @@ class CompiledModel:
                 f"{folder / MANIFEST_FILE}: not a manifest of a compiled model ({error}); compile again"
             ) from None
         image = np.fromfile(folder / IMAGE_FILE, np.uint8)
-        if hashlib.sha256(image).hexdigest() != data["image_sha256"]:
+        if hashlib.sha256(image.data).hexdigest() != data["image_sha256"]:
             raise ValueError(f"{folder / IMAGE_FILE}: not the image that the manifest describes; compile again")
         return replace(compiled, image=image)
 
     @classmethod
     def _from_manifest(cls, data: dict[str, Any]) -> "CompiledModel":
         memory, formats = data["memory"], data["formats"]
+        model: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data["model"].items()}
         placements = [Placement(**{**p, "operand": Operand(**p["operand"])}) for p in memory["operands"]]
         return cls(
             config=AcceleratorConfig.from_dict(data["config"]),
-            model=ModelConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in data["model"].items()}),
+            model=ModelConfig(**model),
             formats=FormatPlan(
                 formats["embedding"], formats["output"], {k: tuple(v) for k, v in formats["linears"].items()}
             ),
@@ -186,7 +187,10 @@ def write_folder(folder: Path, files: dict[str, Callable[[Path], object]]) -> No
     created = not folder.exists()
     try:
         for name, write in files.items():
-            write(staging / name)
+            try:
+                write(staging / name)
+            except OSError as error:  # a write that fails, unlike an open, does not say where
+                raise OSError(error.errno, error.strerror, str(folder / name)) from None
         folder.mkdir(exist_ok=True)
         for name in files:
             (staging / name).replace(folder / name)

@@ -1,7 +1,8 @@
 """Second pass: the model as a list of macro-operations on named buffers, before anything has an address."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -223,8 +224,8 @@ class ProgramBuilder:
     def _blocks(self, name: str, width: int) -> Buffer:
         return Buffer(name, AM, self.geometry.activation_words(ceil_div(width, BLOCK)), width)
 
-    def _add(self, opcode: Opcode, flags: Flag = NONE, **fields: object) -> None:
-        self.operations.append(replace(Operation(opcode, flags), **fields))
+    def _add(self, opcode: Opcode, flags: Flag = NONE, **fields: Any) -> None:
+        self.operations.append(Operation(opcode, flags, **fields))
 
 
 def build_program(geometry: ModelGeometry, formats: FormatPlan) -> list[Operation]:

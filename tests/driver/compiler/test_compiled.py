@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import resource
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -49,11 +51,25 @@ def test_a_full_disk_leaves_nothing(existed: bool, tmp_path: Path) -> None:
         path.write_text("half")
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=r"No space left on device: '.*out/second'$"):
         write_folder(target, {"first": lambda p: p.write_text("new"), "second": fails})
     assert [p.name for p in tmp_path.iterdir()] == (["out"] if existed else [])
     if existed:
         assert (target / "first").read_text() == "old"
+
+
+def test_a_limit_on_file_sizes_stops_the_image(compiled: CompiledModel, tmp_path: Path) -> None:
+    """The operating system refuses a write in the middle of the image, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20000, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"File too large: '.*out/image.bin'$"):
+            compiled.save(tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_load_wrong(compiled: CompiledModel, tmp_path: Path) -> None:
