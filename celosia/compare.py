@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arch.config import AcceleratorConfig
-from ..arch.formats import BLOCK
-from ..driver.compiler import CompiledModel
-from ..golden.records import Retired, TensorWrite
-from ..sim.rtl import Writes
+from .arch.config import AcceleratorConfig
+from .arch.formats import BLOCK
+from .driver.compiler import CompiledModel
+from .driver.device import JobResult
+from .golden.records import Retired, TensorWrite
+from .sim.rtl import Writes
 
 KEY_FIELDS = {"value": 1, "row": 5, "head": 8, "block": 4}
 """Leading fields of a cache block, least significant first, before its elements and exponent."""
@@ -70,6 +71,17 @@ class Comparison:
             for tensor in retired.tensors:
                 if tensor.kind in ("spm", "am", "key", "value"):
                     self._compare(retired, tensor, writes)
+
+    def compare_results(self, golden: JobResult, rtl: JobResult) -> None:
+        """Compare the sampled tokens and the last step's candidates of one job."""
+        for name, expected, actual in (
+            ("tokens", golden.tokens, rtl.tokens),
+            ("candidates", golden.candidates, rtl.candidates[: len(golden.candidates)]),
+        ):
+            if self.mismatch is None and expected != actual:
+                pairs = enumerate(zip(expected, actual, strict=False))
+                where = next((i for i, (a, b) in pairs if a != b), min(len(expected), len(actual)))
+                self.mismatch = Mismatch(-1, -1, "SAMPLE", name, (where,), str(expected), str(actual))
 
     def _compare(self, retired: Retired, tensor: TensorWrite, writes: Writes | None) -> None:
         if writes is None:

@@ -6,11 +6,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ..arch.config import AcceleratorConfig, derive
-from ..arch.export import write_c_header, write_html, write_markdown, write_rdl
-from ..arch.registers import offsets
-from ..driver.compiler import write_folder
-from ..hdl.verilog import accelerator_ports, accelerator_verilog
+from .arch.config import AcceleratorConfig, derive
+from .arch.export import write_c_header, write_html, write_markdown, write_rdl
+from .arch.registers import offsets
+from .driver.compiler import write_folder
+from .hdl.verilog import accelerator_ports, accelerator_verilog
 
 VERILOG_FILE, LIST_FILE, MANIFEST_FILE = "celosia.v", "files.f", "manifest.json"
 TOP = "celosia"
