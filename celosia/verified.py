@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from .compare import Comparison
 from .driver.compiler import CompiledModel
 from .driver.device import Job, JobResult
 from .driver.golden_accelerator import GoldenAccelerator
 from .driver.registers import RegisterAccelerator
 from .golden.records import Retired
 from .sim.rtl import RtlDevice, memory_bytes_for
-from .compare import Comparison
 
 
 class VerifiedAccelerator:

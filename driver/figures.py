@@ -52,10 +52,9 @@ def figures(compiled: CompiledModel, jobs: Iterable[tuple[Job, JobResult]]) -> F
             macs += load.macs(position, rows, head)
             cycles = result.cycles[step] if step < len(result.cycles) else 0
             total += cycles
-            if count > 1 or prefill == 0:
-                if step == 0:
-                    prefill += cycles
-                    continue
+            if step == 0 and (count > 1 or not prefill):
+                prefill += cycles
+                continue
             decode.append(cycles)
             decode_bytes += step_weights + step_kv
         program += len(compiled.program) * INSTRUCTION_BYTES
