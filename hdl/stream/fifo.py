@@ -29,7 +29,7 @@ class PayloadFifo(wiring.Component):
         write : In(1), beat : In(W*8), end : In(1) with the last payload beat of a region. There is room: see `used`.
         content : In(stream(CONTENT)), one per region with payload, in order.
         o : Out(stream(unit_layout(C*32*8))).
-        used : Out, beats written and skipped, not read yet.
+        used : Out, beats written and skipped, not read yet, as of the edge before.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -54,10 +54,15 @@ class PayloadFifo(wiring.Component):
         m = Module()
         banks, bank_bits = self.banks, (self.banks - 1).bit_length()
         pointer_bits = (self.depth - 1).bit_length()
-        written, taken = Signal(pointer_bits + 1), Signal(pointer_bits + 1)
+        written, taken = Signal(pointer_bits), Signal(pointer_bits)
+        added, removed = Signal(range(banks + 1)), Signal(range(banks + 1))
         self._memories(m, written, taken)
-        self._next_write(m, written, bank_bits)
-        m.d.sync += self.used.eq(written - taken)
+        # The end of a region leaves the rest of its row, on both sides.
+        row_left = Signal(range(banks + 1))
+        m.d.comb += row_left.eq(banks - written[:bank_bits])
+        with m.If(self.write):
+            m.d.comb += added.eq(Mux(self.end, row_left, 1))
+        m.d.sync += [written.eq(written + added), taken.eq(taken + removed), self.used.eq(self.used + added - removed)]
 
         m.submodules.queue = queue = SyncFIFO(width=unit_layout(self.tile_bits).size, depth=QUEUE)
         four_bit = Signal()
@@ -72,18 +77,16 @@ class PayloadFifo(wiring.Component):
             size.eq(Mux(content.kind == Kind.BEATS, 1, Mux(four_bit, banks // 2, banks))),
             # A read answers a cycle later; both the queue and the word on its way have a place.
             ready.eq(queue.w_level + self._arriving < QUEUE),
-            reading.eq(self.content.valid & ready & (written - taken >= size)),
+            reading.eq(self.content.valid & ready & (self.used >= size)),
             last.eq(now_left == 1),
             self.content.ready.eq(reading & last),
         ]
         for code in four_bit_codes:
             with m.If((content.kind == Kind.TILES) & (content.format == code)):
                 m.d.comb += four_bit.eq(1)
-        following = taken + size
         with m.If(reading):
-            m.d.sync += [left.eq(now_left - 1), fresh.eq(last), taken.eq(following)]
-            with m.If(last):
-                m.d.sync += taken.eq((following + banks - 1) >> bank_bits << bank_bits)
+            m.d.sync += [left.eq(now_left - 1), fresh.eq(last)]
+            m.d.comb += removed.eq(Mux(last, banks - taken[:bank_bits], size))
         m.d.comb += self._read_enable.eq(reading)
         self._assemble(m, queue, reading, taken[:bank_bits], content.kind, four_bit)
         m.d.comb += [
@@ -103,17 +106,12 @@ class PayloadFifo(wiring.Component):
             write, read = memory.write_port(), memory.read_port()
             m.d.comb += [
                 write.en.eq(self.write & (written[:bank_bits] == bank)),
-                write.addr.eq(written[bank_bits:-1]),
+                write.addr.eq(written[bank_bits:]),
                 write.data.eq(self.beat),
                 read.en.eq(self._read_enable),
-                read.addr.eq(taken[bank_bits:-1]),
+                read.addr.eq(taken[bank_bits:]),
             ]
             self._words.append(read.data)
-
-    def _next_write(self, m: Module, written: Signal, bank_bits: int) -> None:
-        following = written + 1
-        with m.If(self.write):
-            m.d.sync += written.eq(Mux(self.end, (following + self.banks - 1) >> bank_bits << bank_bits, following))
 
     def _assemble(
         self, m: Module, queue: SyncFIFO, reading: Signal, bank: Signal, kind: Signal, four_bit: Signal

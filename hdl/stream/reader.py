@@ -1,6 +1,6 @@
 """The AXI4 read master: long stream regions on id 0, single auxiliary beats on id 1."""
 
-from amaranth import Module, Mux, Signal
+from amaranth import Cat, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -10,8 +10,8 @@ from ...arch.isa import Status
 from ..axi import BURST_INCR, RESPONSE_OKAY, axi4_read
 from ..interfaces import FAULT, auxiliary_port
 
-REGION = data.StructLayout({"address": 48, "beats": 24})
-"""A contiguous stretch of memory, beat-aligned, one beat at least."""
+REGION = data.StructLayout({"address": 48, "beats": 24, "scales": 9})
+"""A contiguous stretch of memory, beat-aligned, one beat at least; a burst of it has at most `scales` scale beats."""
 
 PAGE_BYTES = 4096
 """No burst crosses a multiple of this (AXI4, A3.4.1)."""
@@ -21,17 +21,22 @@ AUXILIARY_DEPTH = 16
 """Auxiliary reads in flight or waiting to be taken."""
 
 
+def longest_burst(config: AcceleratorConfig) -> int:
+    """Beats of the longest burst: as the bus allows, and so short that the FIFOs always get to have room for one."""
+    return min(config.bus.burst_beats, config.stream.fifo_beats // 8, config.stream.scale_fifo_beats // 2)
+
+
 class Reader(wiring.Component):
     """Cut regions into bursts, keep `outstanding` of them in flight, hand over the beats.
 
-    A stream burst is asked for only when `space` covers it and everything in flight, so `rready` is always high. One
-    burst every three cycles at most; auxiliary reads go first, one every other cycle. Beats pass through one register.
+    A stream burst is asked for only when both spaces cover it and everything in flight, so `rready` is always high. One
+    burst every other cycle at most, three cycles between regions; auxiliary reads go first. Beats pass one register.
 
     Members:
         axi : Out(axi4_read).
         i : In(stream(REGION)).
         beat_valid : Out(1), beat : Out(W*8), stream data; there is no ready.
-        space : In(16), beats that the FIFOs behind can take.
+        space, scale_space : In(16), beats that the FIFOs behind can take: of any kind; of scales among them.
         auxiliary : In(auxiliary_port), answered in order.
         clear : In(1), drop regions and data; drained : Out(1), nothing is in flight.
         fault_valid : Out(1), fault : Out(FAULT), BUS_READ with the burst's address.
@@ -41,6 +46,7 @@ class Reader(wiring.Component):
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
         self.bus_bytes = derive(config).bus_bytes
+        self.burst_beats = longest_burst(config)
         bits = self.bus_bytes * 8
         super().__init__(
             {
@@ -49,6 +55,7 @@ class Reader(wiring.Component):
                 "beat_valid": Out(1),
                 "beat": Out(bits),
                 "space": In(16),
+                "scale_space": In(16),
                 "auxiliary": In(auxiliary_port(bits)),
                 "clear": In(1),
                 "drained": Out(1),
@@ -85,13 +92,14 @@ class Reader(wiring.Component):
         """Drive AR; return the beats of the stream burst that is asked for this cycle, and whether an auxiliary is."""
         axi, bus = self.axi, self.bus_bytes
         shift = (bus - 1).bit_length()
-        address, left = Signal(48), Signal(24)
-        size, sized = Signal(range(self.config.bus.burst_beats + 1)), Signal()
+        address, left, scales = Signal(48), Signal(24), Signal(9)
+        scales_in_flight = Signal(16)
+        most = self.burst_beats
+        size, sized = Signal(range(most + 1)), Signal()
         bursts = Signal(range(self.config.bus.outstanding + 1))
         room = Signal(range(PAGE_BYTES // bus + 1))
         free, fits = Signal(), Signal()
         burst, take_auxiliary, last = Signal(9), Signal(), Signal()
-        most = self.config.bus.burst_beats
         m.d.comb += [
             room.eq(PAGE_BYTES // bus - address[shift:12]),
             free.eq(~axi.arvalid | axi.arready),
@@ -99,10 +107,11 @@ class Reader(wiring.Component):
             last.eq(axi.rvalid & axi.rlast & (axi.rid == STREAM_ID)),
             self.full.eq(sized & ~fits),
         ]
-        # The sum is registered: it only ever errs by waiting a cycle longer, since `space` never shrinks but by us.
-        m.d.sync += fits.eq(in_flight + most <= self.space)
+        # The sums are registered: they only ever err by waiting a cycle longer, since space never shrinks but by us.
+        m.d.sync += fits.eq((in_flight + most <= self.space) & (scales_in_flight + scales <= self.scale_space))
         with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [address.eq(self.i.payload.address), left.eq(self.i.payload.beats)]
+            region = self.i.payload
+            m.d.sync += [address.eq(region.address), left.eq(region.beats), scales.eq(region.scales), fits.eq(0)]
         with m.Elif((left != 0) & ~sized):
             least = Mux(left < most, left, most)
             m.d.sync += [size.eq(Mux(least < room, least, room)), sized.eq(1)]
@@ -128,38 +137,44 @@ class Reader(wiring.Component):
         m.d.sync += bursts.eq(bursts + (burst != 0) - last)
         with m.If(self.clear):
             m.d.sync += [left.eq(0), sized.eq(0)]
-        self._addresses(m, burst, take_auxiliary, address, last)
+        landed = self._remember(m, burst != 0, take_auxiliary, Cat(address, scales), last)
+        m.d.sync += scales_in_flight.eq(
+            scales_in_flight + Mux(burst != 0, scales, 0) - Mux(last, landed, 0),
+        )
         return burst, take_auxiliary
 
-    def _addresses(self, m: Module, burst: Signal, take_auxiliary: Signal, address: Signal, last: Signal) -> None:
-        """Remember every burst's address until its last beat, for error reports."""
-        kinds = (
-            ("stream", burst != 0, address, last, self.config.bus.outstanding),
-            ("auxiliary", take_auxiliary, self.auxiliary.o_address.payload, None, AUXILIARY_DEPTH),
-        )
-        self._fault_addresses = []
-        for name, push, value, pop, depth in kinds:
-            fifo = SyncFIFOBuffered(width=48, depth=max(depth, 2) + 1)
-            m.submodules[f"{name}_addresses"] = fifo
-            beat = self.axi.rvalid & (self.axi.rid == AUXILIARY_ID)
-            m.d.comb += [fifo.w_en.eq(push), fifo.w_data.eq(value), fifo.r_en.eq(beat if pop is None else pop)]
-            self._fault_addresses.append(fifo.r_data)
+    def _remember(self, m: Module, asked: Value, auxiliary: Signal, burst: Value, last: Signal) -> Value:
+        """Remember every burst until its last beat: its address, for error reports, and its scales; return those."""
+        fifos = {}
+        for name, width, depth in (("stream", 57, self.config.bus.outstanding), ("auxiliary", 48, AUXILIARY_DEPTH)):
+            fifos[name] = m.submodules[f"{name}_bursts"] = SyncFIFOBuffered(width=width, depth=depth + 1)
+        m.d.comb += [
+            fifos["stream"].w_en.eq(asked),
+            fifos["stream"].w_data.eq(burst),
+            fifos["stream"].r_en.eq(last),
+            fifos["auxiliary"].w_en.eq(auxiliary),
+            fifos["auxiliary"].w_data.eq(self.auxiliary.o_address.payload),
+            fifos["auxiliary"].r_en.eq(self.axi.rvalid & (self.axi.rid == AUXILIARY_ID)),
+        ]
+        self._fault_addresses = fifos["stream"].r_data[:48], fifos["auxiliary"].r_data
+        return fifos["stream"].r_data[48:]
 
     def _receive(self, m: Module) -> tuple[Signal, Signal]:
         """Register the data; return which kind of beat arrives this cycle."""
         axi = self.axi
         stream_beat, auxiliary_beat = Signal(), Signal()
-        m.submodules.responses = responses = SyncFIFOBuffered(width=self.bus_bytes * 8, depth=AUXILIARY_DEPTH)
+        responses = SyncFIFOBuffered(width=self.bus_bytes * 8, depth=AUXILIARY_DEPTH)
+        m.submodules.responses = ResetInserter(self.clear)(responses)
         m.d.comb += [
             stream_beat.eq(axi.rvalid & (axi.rid == STREAM_ID)),
             auxiliary_beat.eq(axi.rvalid & (axi.rid == AUXILIARY_ID)),
             self.stream_beat.eq(stream_beat),
             self.auxiliary_beat.eq(auxiliary_beat),
             responses.w_data.eq(axi.rdata),
-            responses.w_en.eq(auxiliary_beat & ~self.clear),
+            responses.w_en.eq(auxiliary_beat),
             self.auxiliary.i_beat.valid.eq(responses.r_rdy),
             self.auxiliary.i_beat.payload.eq(responses.r_data),
-            responses.r_en.eq(self.auxiliary.i_beat.ready | self.clear),
+            responses.r_en.eq(self.auxiliary.i_beat.ready),
         ]
         m.d.sync += [
             self.beat.eq(axi.rdata),

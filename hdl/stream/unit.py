@@ -1,19 +1,19 @@
 """The stream unit: prefetcher, reader, splitter and FIFOs."""
 
 from amaranth import Module, Mux, ResetInserter, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...arch.config import AcceleratorConfig, derive
 from ...arch.formats import BLOCK
-from ...arch.layout import Stripe
+from ...arch.layout import Stripe, ceil_div
 from ..axi import axi4_read
 from ..control.passes import JOB
 from ..interfaces import FAULT, INSTRUCTION, Interfaces, auxiliary_port, lookup_port, read_port
 from .fifo import PayloadFifo, ScaleFifo
 from .prefetcher import Prefetcher
-from .reader import Reader
+from .reader import Reader, longest_burst
 from .regions import CONTENT, STREAM_REGION, Kind
 
 MOST_REGIONS = 32
@@ -182,6 +182,7 @@ class StreamUnit(wiring.Component):
             reader.i.valid.eq(queues["requests"].r_rdy),
             reader.i.payload.address.eq(request.address),
             reader.i.payload.beats.eq(request.beats),
+            reader.i.payload.scales.eq(self._scales_per_burst(m, request)),
             queues["requests"].r_en.eq(reader.i.ready),
             splitter.region.valid.eq(queues["promises"].r_rdy),
             splitter.region.payload.eq(queues["promises"].r_data),
@@ -208,15 +209,28 @@ class StreamUnit(wiring.Component):
         """What the reader may ask for: every region on its way may waste all but one bank of a row."""
         waste = payload.banks - 1
         regions = Signal(range(MOST_REGIONS * 2))
-        payload_room, scale_room = Signal(16), Signal(16)
-        held = Signal(16)
+        held, held_scales = Signal(16), Signal(16)
         m.d.sync += regions.eq(Mux(self.clear, 0, regions + accepted - arrived))
         m.d.comb += [
             held.eq(payload.used + regions * waste + IN_TRANSIT + payload.banks),
-            payload_room.eq(Mux(held < payload.depth, payload.depth - held, 0)),
-            scale_room.eq(Mux(scale.used + IN_TRANSIT < scale.depth, scale.depth - scale.used - IN_TRANSIT, 0)),
+            held_scales.eq(scale.used + IN_TRANSIT),
         ]
-        m.d.sync += self._reader.space.eq(Mux(payload_room < scale_room, payload_room, scale_room))
+        m.d.sync += [
+            self._reader.space.eq(Mux(held < payload.depth, payload.depth - held, 0)),
+            self._reader.scale_space.eq(Mux(held_scales < scale.depth, scale.depth - held_scales, 0)),
+        ]
+
+    def _scales_per_burst(self, m: Module, region: data.View) -> Signal:
+        """Most scale beats in a burst: all of exponents, one of every stripe of tiles."""
+        burst = longest_burst(self.config)
+        scales = Signal(9)
+        m.d.comb += scales.eq(Mux(region.kind == Kind.EXPONENTS, burst, 0))
+        with m.If(region.kind == Kind.TILES), m.Switch(region.format):
+            for weight_format in derive(self.config).formats:
+                stripe = Stripe.of(self.config, weight_format)
+                with m.Case(weight_format.code):
+                    m.d.comb += scales.eq(ceil_div(burst, 1 + stripe.tiles * stripe.tile_beats))
+        return scales
 
     def _outputs(self, m: Module, payload: PayloadFifo, scale: ScaleFifo) -> None:
         units, scales = payload.o.payload, scale.o.payload
