@@ -53,7 +53,6 @@ class Pass:
         self.logits: Floats | None = None
         self.sampled: int | None = None
         self._last_rows: dict[int, tuple[Words, Words]] = {}
-        self._tail: KeyValues | None = None
 
     def loops(self, instruction: Instruction) -> bool:
         """Whether to go back to `src`: advances the layer at a NEXT."""
@@ -151,7 +150,9 @@ class Pass:
     def query(self, i: Instruction) -> Writes:
         """QUERY: one attention row for every token, query of the group and KV head that shares the block."""
         g = Geometry.decode(i.aux)
-        x = self._heads(i, i.src, g.kv_heads * g.group, g, 0)  # [rows, HV x G, KB x 32]
+        heads = g.kv_heads * g.group
+        pitch = heads * g.head_blocks * BLOCK // self.lanes
+        x = self._heads(i.src, heads, g, pitch, Flag.ROPE in i.flags)  # [rows, HV x G, KB x 32]
         x = x.reshape(self.rows, g.kv_heads, g.group, 1, g.head_blocks * BLOCK)
         if g.sub_heads > 1:
             lane = np.arange(BLOCK) // g.head_dim
@@ -165,24 +166,21 @@ class Pass:
         return writes
 
     def append(self, i: Instruction) -> Writes:
-        """APPEND: into the cache in memory, and into the tail that this pass's ATTEND reads."""
+        """APPEND: into the cache in memory, from where ATTEND reads it; the RTL's tail buffer only saves that way."""
         g = Geometry.decode(i.aux)
         layout, address = self._page(i, g, self.position)
         page = page_views(self.machine.memory, address, layout)
-        self._tail = KeyValues(*(np.zeros_like(a) for a in vars(page).values()))
         rows = slice(self.position % BLOCK, self.position % BLOCK + self.rows)
-        rope = i.flags & Flag.ROPE
         quantized = []
-        for source, flags in ((i.src, rope), (i.dst, Flag(0))):
-            x = self._heads(i, source, g.kv_heads, g, i.pitch, bool(flags))
+        for source, rope in ((i.src, Flag.ROPE in i.flags), (i.dst, False)):
+            x = self._heads(source, g.kv_heads, g, i.pitch, rope)
             q, e = quantize_block(x.reshape(self.rows, g.kv_heads, g.head_blocks, BLOCK), KV_BITS)
             quantized.append((q.astype(np.int8).transpose(1, 0, 2, 3), e.astype(np.int8).transpose(1, 0, 2)))
         (key, key_exponent), (value, value_exponent) = quantized  # [HV, rows, KB, 32], [HV, rows, KB]
-        for target in (page, self._tail):
-            target.keys[0, :, :, rows] = key.swapaxes(1, 2)
-            target.key_exponents[0, :, :, rows] = key_exponent.swapaxes(1, 2)
-            target.values[0, ..., rows] = value.transpose(0, 2, 3, 1)
-            target.value_exponents[0, :, :, rows] = value_exponent.swapaxes(1, 2)
+        page.keys[0, :, :, rows] = key.swapaxes(1, 2)
+        page.key_exponents[0, :, :, rows] = key_exponent.swapaxes(1, 2)
+        page.values[0, ..., rows] = value.transpose(0, 2, 3, 1)
+        page.value_exponents[0, :, :, rows] = value_exponent.swapaxes(1, 2)
         return [TensorWrite("key", address, key, key_exponent), TensorWrite("value", address, value, value_exponent)]
 
     def attend(self, i: Instruction) -> Writes:
@@ -207,17 +205,9 @@ class Pass:
         return [TensorWrite("spm", i.dst, result, pitch=i.pitch)]
 
     def _pages(self, i: Instruction, g: Geometry) -> KeyValues:
-        """All pages of the sequence: completed positions from memory, this pass's from the tail, zero behind."""
+        """All pages of the sequence; what lies past the last position is masked and weighs nothing."""
         places = [self._page(i, g, p) for p in range(0, self.position + self.rows, BLOCK)]
-        pages = read_pages(self.machine.memory, [address for _, address in places], places[0][0])
-        if self._tail is None:
-            raise AddressRange("ATTEND without an APPEND before it")
-        start = self.position % BLOCK
-        pages.keys[-1, :, :, start:] = self._tail.keys[0, :, :, start:]
-        pages.key_exponents[-1, ..., start:] = self._tail.key_exponents[0, ..., start:]
-        pages.values[-1, ..., start:] = self._tail.values[0, ..., start:]
-        pages.value_exponents[-1, ..., start:] = self._tail.value_exponents[0, ..., start:]
-        return pages
+        return read_pages(self.machine.memory, [address for _, address in places], places[0][0])
 
     def _page(self, i: Instruction, g: Geometry, position: int) -> tuple[CacheLayout, int]:
         """Layout of a page, and the byte address of this layer in the page of a position."""
@@ -238,15 +228,12 @@ class Pass:
         self.sampled = int(ids[0])
         return [TensorWrite("topk", 0, row[ids], ids)]
 
-    def _heads(
-        self, i: Instruction, word: int, heads: int, g: Geometry, pitch: int, rope: bool | None = None
-    ) -> Floats:
-        """A tensor as [rows, heads, KB x 32], rotated if `rope` (None: the flag), per KV head of a shared block."""
+    def _heads(self, word: int, heads: int, g: Geometry, pitch: int, rope: bool) -> Floats:
+        """A tensor as [rows, heads, KB x 32], rotated if `rope`, per KV head of a shared block."""
         lanes = g.head_blocks * BLOCK
-        width = heads * lanes
-        x = self.machine.scratchpad.read(word, self.rows, width, pitch or width // self.lanes)
-        if rope or (rope is None and Flag.ROPE in i.flags):
-            return rotate(x.reshape(self.rows, heads * g.sub_heads, -1), self.rope).reshape(self.rows, heads, lanes)
+        x = self.machine.scratchpad.read(word, self.rows, heads * lanes, pitch)
+        if rope:
+            x = rotate(x.reshape(self.rows, heads * g.sub_heads, -1), self.rope)
         return x.reshape(self.rows, heads, lanes)
 
     def _parameters(self, element: int, n: int) -> Floats:
