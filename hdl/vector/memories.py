@@ -1,0 +1,108 @@
+"""The memories around the vector unit: block RAM with one write port and one read port each."""
+
+from amaranth.hdl import Module, ShapeLike, Value
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In
+
+from ..interfaces import Interfaces, read_port, write_port
+
+
+class MaskedMemory(wiring.Component):
+    """A memory of whole words whose parts are written independently.
+
+    A read answers one cycle after its address and does not see a write of the same cycle. Contents survive a reset.
+    Cost: block RAM. Whoever shares a port combines its askers outside.
+
+    Parameters
+    ----------
+    address : range
+        Word addresses.
+    part : ShapeLike
+        Shape of one independently written part.
+    parts : int
+        Parts of a word.
+
+    Members
+    -------
+    write : In(write_port), one mask bit per part
+    read : In(read_port)
+    """
+
+    def __init__(self, *, address: range, part: ShapeLike, parts: int) -> None:
+        self.depth = len(address)
+        self.part_bits = data.ArrayLayout(part, 1).size
+        word = data.ArrayLayout(part, parts)
+        self.parts = parts
+        super().__init__({"write": In(write_port(address, word, parts)), "read": In(read_port(address, word))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        words = memory.Memory(shape=self.parts * self.part_bits, depth=self.depth, init=[])
+        m.submodules.words = words
+        write, read = words.write_port(granularity=self.part_bits), words.read_port()
+        m.d.comb += [
+            write.addr.eq(self.write.address),
+            write.data.eq(self.write.data),
+            write.en.eq(self.write.mask & self.write.en.replicate(self.parts)),
+            read.addr.eq(self.read.address),
+            read.en.eq(self.read.en),
+            Value.cast(self.read.data).eq(read.data),
+        ]
+        return m
+
+
+class Scratchpad(MaskedMemory):
+    """Float32 tensors: words of V lanes, each lane with its own write mask bit; ports as of `MaskedMemory`."""
+
+    def __init__(self, interfaces: Interfaces) -> None:
+        super().__init__(address=interfaces.spm_address, part=32, parts=interfaces.lanes)
+
+
+class ParameterMemory(MaskedMemory):
+    """Gains and biases: words of V lanes, each lane with its own write mask bit; ports as of `MaskedMemory`."""
+
+    def __init__(self, interfaces: Interfaces) -> None:
+        super().__init__(address=interfaces.pm_address, part=32, parts=interfaces.lanes)
+
+
+class ActivationMemory(wiring.Component):
+    """Quantized blocks in R banks; a write goes to the banks of its mask, a read takes one address in all of them.
+
+    A read answers one cycle after its address and does not see a write of the same cycle. Contents survive a reset.
+    Cost: block RAM.
+
+    Parameters
+    ----------
+    interfaces : Interfaces
+
+    Members
+    -------
+    write : In(write_port(am_address, am_word, R))
+    read : In(read_port(am_address, R x am_word))
+    """
+
+    def __init__(self, interfaces: Interfaces) -> None:
+        self.interfaces = interfaces
+        address, word, rows = interfaces.am_address, interfaces.am_word, interfaces.rows
+        super().__init__(
+            {
+                "write": In(write_port(address, word, rows)),
+                "read": In(read_port(address, data.ArrayLayout(word, rows))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        for row in range(self.interfaces.rows):
+            bank = memory.Memory(shape=self.interfaces.am_word, depth=len(self.interfaces.am_address), init=[])
+            m.submodules[f"bank_{row}"] = bank
+            write, read = bank.write_port(), bank.read_port()
+            m.d.comb += [
+                write.addr.eq(self.write.address),
+                write.data.eq(self.write.data),
+                write.en.eq(self.write.en & self.write.mask[row]),
+                read.addr.eq(self.read.address),
+                read.en.eq(self.read.en),
+                self.read.data[row].eq(read.data),
+            ]
+        return m

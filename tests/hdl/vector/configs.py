@@ -1,0 +1,33 @@
+"""Configs of the benches, from the few numbers that matter to the vector unit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celosia.arch.config import AcceleratorConfig, Array, Bus, Vector
+from celosia.hdl.interfaces import Interfaces
+
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "v2r1": {"bus": 128, "rows": 1, "channels": 2, "lanes": 2, "chunk": 3, "bits": 8},
+    "v8r4": {"bus": 64, "rows": 4, "channels": 2, "lanes": 8, "chunk": 8, "bits": 9},
+}
+"""Parameter sets by name: a beat of two words, one bank; a quarter of a word, four banks."""
+
+
+def interfaces(parameters: dict[str, Any]) -> Interfaces:
+    """Interfaces of a parameter set with keys bus, rows, channels, lanes, chunk and bits."""
+    lanes = parameters["lanes"]
+    return Interfaces(
+        AcceleratorConfig(
+            bus=Bus(data_bits=parameters["bus"]),
+            array=Array(rows=parameters["rows"], channels=parameters["channels"], activation_bits=parameters["bits"]),
+            vector=Vector(
+                lanes=lanes,
+                chunk=parameters["chunk"],
+                scratchpad_words=16384 // lanes,
+                activation_words=512,
+                parameter_words=2048 // lanes,
+                max_head_dim=96,
+            ),
+        )
+    )
