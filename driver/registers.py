@@ -63,12 +63,12 @@ class RegisterAccelerator:
         self._loaded = compiled
 
     def open(self, sequence: int, pages: tuple[int, ...]) -> None:
-        """Write a sequence's block table and open it."""
+        """Open a sequence and write its block table."""
+        self.device.write_register("TABLE_ENTRY", sequence << 16)
+        self.device.write_register("TABLE_SEQUENCE", 1)
         for index, page in enumerate(pages):
             self.device.write_register("TABLE_ENTRY", sequence << 16 | index)
             self.device.write_register("TABLE_PAGE", page)
-        self.device.write_register("TABLE_ENTRY", sequence << 16)
-        self.device.write_register("TABLE_SEQUENCE", 1 << 31 | len(pages))
 
     def close(self, sequence: int) -> None:
         """Close a sequence."""

@@ -1,0 +1,363 @@
+"""The top level: every unit, wired."""
+
+from functools import reduce
+from operator import or_
+
+from amaranth import Cat, Module, Mux, ResetInserter, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out, connect
+
+from ...arch.config import AcceleratorConfig
+from ...arch.registers import offsets
+from ..attention.attention import AttentionUnit
+from ..axi import axi4_lite, axi4_read, axi4_write
+from ..cache.block_table import BlockTable
+from ..cache.page_writer import PageWriter
+from ..cache.tail_buffer import TailBuffer
+from ..embedding import Embedding
+from ..interfaces import Interfaces
+from ..matrix.unit import MatrixUnit
+from ..stream.unit import StreamUnit
+from ..vector.memories import ActivationMemory, ParameterMemory, Scratchpad
+from ..vector.unit import VectorUnit
+from .counters import COUNTERS, Counters
+from .memories import InstructionMemory, TokenMemory
+from .registers import ADDRESS_BITS, RegisterBlock
+from .sequencer import UNITS, Sequencer
+from .start import JobStart
+
+ALWAYS = ("registers", "starter", "sequencer", "counters", "stream", "matrix", "attention", "table", "writer")
+"""Units that handle `clear` themselves or must survive it."""
+
+MEMORIES = ("tokens", "scratchpad", "parameters", "activations", "tail")
+CLEARED = ("program", "embedding", "vector")
+OFFSETS = offsets()
+
+
+def _flat(prefix: str, signature: wiring.Signature, *, subordinate: bool = False) -> dict[str, object]:
+    """Members of a bus as top-level ports `prefix_member`, so that they get AXI's own names in Verilog."""
+    signature = signature.flip() if subordinate else signature
+    return {f"{prefix}_{name}": member for name, member in signature.members.items()}
+
+
+class Accelerator(wiring.Component):
+    """A Celosia accelerator.
+
+    Ports: `clk`, `rst` (synchronous, high); `m_axi_*`, an AXI4 master (read id 0: stream, 1: embedding and program;
+    write id 0: KV cache); `s_axil_*`, AXI4-Lite registers (arch/registers.rdl); `irq`, level, high while an enabled
+    interrupt is pending. With `trace`, `trace_*` outputs show what is written and when instructions retire.
+
+    Parameters:
+        config: checked by `arch.config.derive`.
+        trace: for simulation only.
+    """
+
+    def __init__(self, config: AcceleratorConfig, *, trace: bool = False) -> None:
+        self.config = config
+        self.trace = trace
+        self.interfaces = interfaces = Interfaces(config)
+        widths = {"address_bits": config.bus.address_bits, "data_bits": config.bus.data_bits}
+        ports: dict[str, object] = {
+            **_flat("m_axi", axi4_read(**widths, id_bits=1)),
+            **_flat("m_axi", axi4_write(**widths, id_bits=1)),
+            **_flat("s_axil", axi4_lite(address_bits=ADDRESS_BITS), subordinate=True),
+            "irq": Out(1),
+        }
+        if trace:
+            ports |= {
+                "trace_spm_en": Out(1),
+                "trace_spm_address": Out(interfaces.spm_address),
+                "trace_spm_mask": Out(interfaces.lanes),
+                "trace_spm_data": Out(interfaces.vector.size),
+                "trace_am_en": Out(1),
+                "trace_am_address": Out(interfaces.am_address),
+                "trace_am_mask": Out(interfaces.rows),
+                "trace_am_data": Out(interfaces.am_word.size),
+                "trace_kv_en": Out(1),
+                "trace_kv_data": Out(interfaces.kv_block.size),
+                "trace_retired": Out(1),
+                "trace_index": Out(8),
+                "trace_layer": Out(12),
+                "trace_pass": Out(32),
+            }
+        super().__init__(ports)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config, interfaces = self.config, self.interfaces
+        self._clear = Signal()
+        self._registers = RegisterBlock()
+        self._sequencer = sequencer = Sequencer(config)
+        self._program = InstructionMemory(config)
+        self._tokens = TokenMemory(config)
+        self._starter = JobStart(config)
+        self._counters = Counters()
+        self._stream = StreamUnit(config)
+        self._embedding = Embedding(config)
+        self._matrix = MatrixUnit(interfaces)
+        self._vector = VectorUnit(interfaces)
+        self._attention = AttentionUnit(interfaces=interfaces)
+        self._table = BlockTable(interfaces=interfaces)
+        self._tail = TailBuffer(interfaces=interfaces)
+        self._writer = PageWriter(interfaces=interfaces)
+        self._scratchpad = Scratchpad(interfaces)
+        self._parameters = ParameterMemory(interfaces)
+        self._activations = ActivationMemory(interfaces)
+        for name in ALWAYS + MEMORIES:
+            m.submodules[name] = getattr(self, f"_{name}")
+        for name in CLEARED:
+            m.submodules[name] = ResetInserter(self._clear)(getattr(self, f"_{name}"))
+        m.d.comb += [
+            self._clear.eq(sequencer.clear),
+            self._stream.clear.eq(self._clear),
+            self._matrix.clear.eq(self._clear),
+            self._attention.clear.eq(self._clear),
+            self._writer.clear.eq(self._clear),
+            sequencer.drained.eq(self._stream.drained & self._writer.drained),
+        ]
+        self._buses(m)
+        self._jobs(m)
+        self._start(m)
+        self._units(m)
+        self._memories(m)
+        self._cache(m)
+        self._count(m)
+        self._interrupts(m)
+        if self.trace:
+            self._traces(m)
+        return m
+
+    def _buses(self, m: Module) -> None:
+        for prefix, bus in (
+            ("m_axi", self._stream.axi),
+            ("m_axi", self._writer.axi),
+            ("s_axil", self._registers.bus),
+        ):
+            for name, member in bus.signature.members.items():
+                outer, inner = getattr(self, f"{prefix}_{name}"), getattr(bus, name)
+                m.d.comb += outer.eq(inner) if member.flow is Out else inner.eq(outer)
+
+    def _jobs(self, m: Module) -> None:
+        registers, sequencer, program, tokens = self._registers, self._sequencer, self._program, self._tokens
+        connect(m, sequencer.program, program.sequencer)
+        connect(m, self._stream.program, program.stream)
+        connect(m, sequencer.o_stream, self._stream.i)
+        image_base = Cat(registers.image_base_lo, registers.image_base_hi)
+        kv_base = Cat(registers.kv_base_lo, registers.kv_base_hi)
+        candidate = self._matrix.candidates
+        chosen = candidate[registers.candidate_index]
+        job = sequencer.job
+        m.d.comb += [
+            job.sequence.eq(registers.sequence),
+            job.position.eq(registers.position),
+            job.count.eq(registers.count),
+            job.steps.eq(registers.steps),
+            sequencer.length.eq(registers.program_length),
+            sequencer.end_of_text.eq(registers.end_of_text_token),
+            sequencer.end_enable.eq(registers.end_of_text_enable),
+            sequencer.best.eq(candidate[0].id),
+            sequencer.abort.eq(registers.control_abort),
+            program.base.eq(Cat(registers.program_base_lo, registers.program_base_hi)),
+            program.length.eq(registers.program_length),
+            self._stream.image_base.eq(image_base),
+            self._stream.kv_base.eq(kv_base),
+            self._stream.pass_index.eq(sequencer.pass_index),
+            self._stream.appends_in_pass.eq(sequencer.appends_in_pass),
+            self._embedding.image_base.eq(image_base),
+            self._writer.kv_base.eq(kv_base),
+            registers.status_error.eq(sequencer.fault_status),
+            registers.error_address_lo.eq(sequencer.fault_address[:32]),
+            registers.error_address_hi.eq(sequencer.fault_address[32:]),
+            registers.sampled.eq(sequencer.sampled),
+            registers.candidate_id.eq(chosen.id),
+            registers.candidate_value.eq(chosen.value),
+            tokens.index.eq(registers.token_index),
+            tokens.host_token.eq(registers.written),
+            tokens.host_write.eq(registers.write & (registers.address == OFFSETS["TOKEN_DATA"])),
+            tokens.sample.eq(sequencer.sample),
+            tokens.sample_index.eq(sequencer.sample_index),
+            tokens.sampled.eq(sequencer.best),
+            tokens.now.eq(self._counters.cycles[:32]),
+            registers.token_data.eq(tokens.token),
+            registers.token_cycle.eq(tokens.cycle),
+            registers.token_index_value.eq(registers.token_index + 1),
+            registers.token_index_load.eq(
+                (registers.write | registers.read) & (registers.address == OFFSETS["TOKEN_DATA"]),
+            ),
+        ]
+        connect(m, self._embedding.tokens, tokens.reader)
+        with m.If(sequencer.finished):
+            m.d.sync += registers.status_done.eq(1)
+        with m.If(registers.control_start):
+            m.d.sync += registers.status_done.eq(0)
+
+    def _start(self, m: Module) -> None:
+        registers, sequencer, start, program = self._registers, self._sequencer, self._starter, self._program
+        stream = self._stream
+        units = (stream, self._embedding, self._writer)
+        m.d.comb += [
+            start.doorbell.eq(registers.control_start & ~registers.status_busy),
+            start.job.eq(sequencer.job),
+            start.sequence_open.eq(self._table.sequence_open),
+            program.load.eq(start.load),
+            start.loaded.eq(program.done),
+            start.fault_in.eq(stream.fault_valid),
+            start.fault_in_value.eq(stream.fault),
+            sequencer.start.eq(start.start),
+            registers.status_busy.eq(start.busy | sequencer.busy),
+            sequencer.fault_valid.eq(start.fault_valid | Cat(unit.fault_valid for unit in units).any()),
+            sequencer.fault.eq(start.fault),
+        ]
+        for unit in units:
+            with m.If(unit.fault_valid):
+                m.d.comb += sequencer.fault.eq(unit.fault)
+
+    def _units(self, m: Module) -> None:
+        sequencer, matrix, attention, stream = self._sequencer, self._matrix, self._attention, self._stream
+        for name, unit in (
+            ("embedding", self._embedding),
+            ("vector", self._vector),
+            ("matrix", matrix),
+            ("attention", attention),
+        ):
+            connect(m, getattr(sequencer, f"o_{name}"), unit.i)
+            m.d.comb += getattr(sequencer, f"{name}_done").eq(unit.done)
+        connect(m, sequencer.o_cache, self._writer.i)
+        connect(m, stream.o_tile, matrix.i_raw)
+        connect(m, stream.o_payload, attention.i_payload)
+        connect(m, stream.o_exponents, attention.i_exponents)
+        connect(m, stream.o_beat, self._vector.i_beat)
+        connect(m, attention.o, matrix.i_micro_op)
+        connect(m, attention.o_tile, matrix.i_tile)
+        connect(m, matrix.o_result, attention.i_result)
+        connect(m, matrix.probabilities, attention.probabilities)
+        # Embedding and program load never read at the same time.
+        self._auxiliary(m)
+
+    def _auxiliary(self, m: Module) -> None:
+        memory = self._stream.auxiliary
+        embedding, program = self._embedding.memory, self._program.memory
+        chosen = Mux(self._starter.busy, program.o_address.payload, embedding.o_address.payload)
+        m.d.comb += [
+            memory.o_address.payload.eq(chosen),
+            memory.o_address.valid.eq(program.o_address.valid | embedding.o_address.valid),
+            memory.i_beat.ready.eq(program.i_beat.ready | embedding.i_beat.ready),
+        ]
+        for port, mine in ((program, self._starter.busy), (embedding, ~self._starter.busy)):
+            m.d.comb += [
+                port.o_address.ready.eq(memory.o_address.ready & mine),
+                port.i_beat.payload.eq(memory.i_beat.payload),
+                port.i_beat.valid.eq(memory.i_beat.valid & mine),
+            ]
+
+    def _memories(self, m: Module) -> None:
+        """One instruction runs at a time, so ports of a memory are shared by OR-ing what each unit drives."""
+        connect(m, self._vector.am_write, self._activations.write)
+        connect(m, self._matrix.am, self._activations.read)
+        _share_read(m, self._scratchpad.read, (self._matrix.spm_read, self._vector.spm))
+        _share_read(m, self._parameters.read, (self._matrix.pm, self._vector.pm))
+        writers = (self._matrix.spm_write, self._attention.spm, self._embedding.spm)
+        _share_write(m, self._scratchpad.write, writers)
+        connect(m, self._vector.pm_write, self._parameters.write)
+
+    def _cache(self, m: Module) -> None:
+        registers, table, tail, writer = self._registers, self._table, self._tail, self._writer
+        attention, blocks = self._attention, self._vector.o_kv
+        connect(m, self._stream.lookup, table.stream)
+        connect(m, writer.lookup, table.writer)
+        connect(m, blocks, tail.i)
+        for ours, theirs in (
+            (attention.tail_words, tail.merger_words),
+            (attention.tail_exponents, tail.merger_exponents),
+            (writer.tail_words, tail.writer_words),
+            (writer.tail_exponents, tail.writer_exponents),
+        ):
+            connect(m, ours, theirs)
+        # A register has its new value in the cycle after its write.
+        for pulse, name in ((table.write, "TABLE_PAGE"), (table.control, "TABLE_SEQUENCE")):
+            m.d.sync += pulse.eq(registers.write & (registers.address == OFFSETS[name]))
+        m.d.comb += [
+            table.write_sequence.eq(registers.table_entry_sequence),
+            table.write_index.eq(registers.table_entry_index),
+            table.write_page.eq(registers.table_page),
+            table.control_open.eq(registers.table_sequence),
+            table.sequence.eq(registers.sequence),
+            tail.enable.eq(writer.tail_enable),
+            tail.position.eq(writer.tail_position),
+            tail.head_blocks.eq(writer.tail_head_blocks),
+            writer.tail_taken.eq(blocks.valid & blocks.ready),
+            self._sequencer.append_complete.eq(writer.append_complete),
+        ]
+
+    def _count(self, m: Module) -> None:
+        registers, counters, sequencer, stream = self._registers, self._counters, self._sequencer, self._stream
+        bus = self.interfaces.bus_bytes
+        active = dict(zip(UNITS, sequencer.active, strict=True))
+        waiting = stream.o_tile.ready & ~stream.o_tile.valid
+        m.d.comb += counters.clear.eq(registers.control_start & ~registers.status_busy)
+        counters.add(
+            m,
+            {
+                "cycles": registers.status_busy,
+                "stream_bytes": Mux(stream.stream_beat, bus, 0),
+                "auxiliary_bytes": Mux(stream.auxiliary_beat, bus, 0),
+                "written_bytes": self._writer.bytes,
+                "macs": self._matrix.macs,
+                "stall_stream": active["matrix"] & waiting,
+                "stall_write": sequencer.waits_for_write,
+                "stall_full": stream.full,
+                "busy_matrix": active["matrix"],
+                "busy_vector": active["vector"] | active["embedding"],
+                "busy_attention": active["attention"],
+            },
+        )
+        for name in COUNTERS:
+            value = getattr(counters, name)
+            m.d.comb += [
+                getattr(registers, f"{name}_lo").eq(value[:32]),
+                getattr(registers, f"{name}_hi").eq(value[32:]),
+            ]
+
+    def _interrupts(self, m: Module) -> None:
+        registers, sequencer = self._registers, self._sequencer
+        m.d.comb += [
+            registers.interrupt_status_done_set.eq(sequencer.finished),
+            registers.interrupt_status_token_set.eq(sequencer.sample),
+        ]
+        m.d.sync += self.irq.eq(
+            (registers.interrupt_status_done & registers.interrupt_enable_done)
+            | (registers.interrupt_status_token & registers.interrupt_enable_token)
+        )
+
+    def _traces(self, m: Module) -> None:
+        scratchpad, activations, blocks = self._scratchpad.write, self._activations.write, self._vector.o_kv
+        sequencer = self._sequencer
+        m.d.comb += [
+            self.trace_spm_en.eq(scratchpad.en),
+            self.trace_spm_address.eq(scratchpad.address),
+            self.trace_spm_mask.eq(scratchpad.mask),
+            self.trace_spm_data.eq(scratchpad.data),
+            self.trace_am_en.eq(activations.en),
+            self.trace_am_address.eq(activations.address),
+            self.trace_am_mask.eq(activations.mask),
+            self.trace_am_data.eq(activations.data),
+            self.trace_kv_en.eq(blocks.valid & blocks.ready),
+            self.trace_kv_data.eq(blocks.payload),
+            self.trace_retired.eq(sequencer.retired),
+            self.trace_index.eq(sequencer.retired_index),
+            self.trace_layer.eq(sequencer.retired_layer),
+            self.trace_pass.eq(sequencer.pass_index),
+        ]
+
+
+def _share_read(m: Module, memory: wiring.PureInterface, readers: tuple[wiring.PureInterface, ...]) -> None:
+    addresses = [Mux(reader.en, reader.address, 0) for reader in readers]
+    m.d.comb += [memory.en.eq(Cat(reader.en for reader in readers).any()), memory.address.eq(reduce(or_, addresses))]
+    m.d.comb += [reader.data.eq(memory.data) for reader in readers]
+
+
+def _share_write(m: Module, memory: wiring.PureInterface, writers: tuple[wiring.PureInterface, ...]) -> None:
+    m.d.comb += memory.en.eq(Cat(writer.en for writer in writers).any())
+    for field in ("address", "mask", "data"):
+        values = [Mux(writer.en, Value.cast(getattr(writer, field)), 0) for writer in writers]
+        m.d.comb += Value.cast(getattr(memory, field)).eq(reduce(or_, values))
