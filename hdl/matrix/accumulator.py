@@ -12,10 +12,13 @@ from ..arithmetic.common import FLOAT, delay
 class AccumulatorArray(wiring.Component):
     """``acc = add(first ? +0 : scale2(acc, -shift), value)`` for R x C float32 at once.
 
-    One set a cycle. A set is presented over three cycles: index and `en` at cycle 0, `first` and `shift` at cycle 1,
-    `value` at cycle 2; the sum is at `o` at cycle `latency`, and is what an index presented `distance` cycles after
-    this one reads. The parent keeps that distance, except for a set that is `first`, which does not read. Never
+    One set a cycle. A set is presented over four cycles: index and `en` at cycle 0, `first` and `shift` at cycle 2,
+    `value` at cycle 3; the sum is at `o` at cycle `latency`. It is what an index presented `distance` cycles after this
+    one reads, or later. The parent keeps that distance, except for a set that is `first`, which does not read. Never
     stalls.
+
+    A sum on its way into the memory goes around it for the set that reads in the same cycle: block RAM needs a register
+    of its own behind it, and eight interleaved groups must not wait for that.
 
     Parameters
     ----------
@@ -42,8 +45,8 @@ class AccumulatorArray(wiring.Component):
     distance : int
     """
 
-    latency = 2 + FloatAdd.latency
-    distance = latency + 1
+    latency = 3 + FloatAdd.latency
+    distance = latency
 
     def __init__(self, *, rows: int, channels: int, depth: int) -> None:
         self.rows = rows
@@ -70,6 +73,8 @@ class AccumulatorArray(wiring.Component):
         valid = Signal(self.latency)
         m.d.sync += valid.eq(Mux(self.clear, 0, Cat(self.en, valid)))
         m.d.comb += self.o_valid.eq(valid[-1])
+        around = Signal()
+        m.d.sync += around.eq(valid[-1] & (index == self.index))
 
         overflows = []
         for row in range(self.rows):
@@ -78,6 +83,8 @@ class AccumulatorArray(wiring.Component):
                 m.submodules[f"accumulator_{where}"] = memory = Memory(shape=unsigned(32), depth=self.depth, init=[])
                 m.submodules[f"add_{where}"] = add = FloatAdd()
                 read, write = memory.read_port(), memory.write_port()
+                written = Signal(32, name=f"written_{where}", reset_less=True)
+                stored = Signal(32, name=f"stored_{where}", reset_less=True)
                 old = Signal(32, name=f"old_{where}", reset_less=True)
                 m.d.comb += [
                     read.en.eq(1),
@@ -90,7 +97,11 @@ class AccumulatorArray(wiring.Component):
                     write.data.eq(add.o),
                     self.o[row][channel].eq(add.o),
                 ]
-                m.d.sync += old.eq(_scale_down(m, read.data, self.shift[row], self.first, name=where))
+                m.d.sync += [
+                    written.eq(add.o),
+                    stored.eq(Mux(around, written, read.data)),
+                    old.eq(_scale_down(m, stored, self.shift[row], self.first, name=where)),
+                ]
                 overflows.append(add.overflow)
         m.d.comb += self.overflow.eq(Cat(overflows).any())
         return m

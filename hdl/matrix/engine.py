@@ -56,7 +56,7 @@ class Engine(wiring.Component):
         self.accumulators = AccumulatorArray(rows=rows, channels=channels, depth=len(interfaces.accumulator))
         # One cycle for the activation memory, in front of the multipliers.
         self.value_cycle = 1 + self.dots.latency + self.scaler.latency
-        self.latency = self.value_cycle + AccumulatorArray.latency - 2
+        self.latency = self.value_cycle + AccumulatorArray.latency - 3
         self.hazard_distance = AccumulatorArray.distance
         words = data.ArrayLayout(interfaces.am_word, rows)
         super().__init__(
@@ -153,7 +153,7 @@ class Engine(wiring.Component):
                 self.dots.q[row].eq(word.q),
                 self.scaler.row_exponent[row].eq(_delayed(m, word.exponent, wait, name=f"exponent_{row}")),
                 self.scaler.row_total[row].eq(_delayed(m, word.total, wait, name=f"total_{row}")),
-                # Cycle 1 of the accumulators is the one before the value; the word is there in cycle 1 of the engine.
+                # The accumulators want it one cycle before the value; the word is there in cycle 1 of the engine.
                 self.accumulators.shift[row].eq(
                     _delayed(m, word.shift, self.value_cycle - 2, name=f"shift_{row}"),
                 ),
@@ -174,13 +174,13 @@ class Engine(wiring.Component):
     def _accumulate(self, m: Module, op: data.View, issue: Signal) -> None:
         """Presents index and controls to the accumulators when the value arrives."""
         accumulators = self.accumulators
-        start = self.value_cycle - 2
+        start = self.value_cycle - 3
         issued = Signal(start)
         m.d.sync += issued.eq(Mux(self.clear, 0, Cat(issue, issued)))
         m.d.comb += [
             accumulators.en.eq(issued[-1]),
             accumulators.index.eq(_delayed(m, op.accumulator, start, name="accumulator")),
-            accumulators.first.eq(_delayed(m, op.first, start + 1, name="first")),
+            accumulators.first.eq(_delayed(m, op.first, start + 2, name="first")),
             accumulators.value.eq(self.scaler.o),
         ]
 

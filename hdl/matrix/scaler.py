@@ -47,7 +47,7 @@ class BlockScaler(wiring.Component):
         self.channels = channels
         self.activation_bits = activation_bits
         self.has_minimum = minimum
-        self.latency = 1 + FixedToFloat.latency + (FloatAdd.latency if minimum else 0)
+        self.latency = 2 + FixedToFloat.latency + (FloatAdd.latency if minimum else 0)
         array = data.ArrayLayout
         super().__init__(
             {
@@ -94,11 +94,22 @@ class BlockScaler(wiring.Component):
     def _term(
         self, m: Module, integer: Signal, significand: Signal, row: int, exponent: Signal, name: str
     ) -> tuple[Signal, Signal]:
-        """``rne32(integer x significand x 2^(row's exponent + exponent))``: product register, then conversion."""
+        """``rne32(integer x significand x 2^(row's exponent + exponent))``: product in two cycles, then conversion.
+
+        The integer is cut in two, each part narrow enough for one DSP with a register behind it, before the addition.
+        """
+        cut = len(integer) // 2
         width = len(integer) + len(significand)
+        low = Signal(signed(cut + len(significand)), name=f"{name}_low", reset_less=True)
+        high = Signal(signed(width - cut), name=f"{name}_high", reset_less=True)
         product = Signal(signed(width), name=f"{name}_product", reset_less=True)
         total = Signal(signed(EXPONENT_BITS), name=f"{name}_exponent", reset_less=True)
-        m.d.sync += [product.eq(integer * significand), total.eq(self.row_exponent[row] + exponent)]
+        m.d.sync += [
+            low.eq(integer[:cut] * significand),
+            high.eq(integer[cut:].as_signed() * significand),
+            product.eq(low + (high << cut)),
+            total.eq(delay(m, self.row_exponent[row] + exponent, 1, enable=C(1), name=f"{name}_exponent_sum")),
+        ]
         m.submodules[name] = convert = FixedToFloat(width=width, exponent_width=EXPONENT_BITS)
         m.d.comb += [convert.en.eq(1), convert.n.eq(product), convert.e.eq(total)]
         return convert.o, convert.overflow
