@@ -237,7 +237,8 @@ class Pass:
         return x.reshape(self.rows, heads, lanes)
 
     def _parameters(self, element: int, n: int) -> Floats:
-        return self.machine.parameters.read(element // self.lanes, 1, n, 0)[0]
+        values: Floats = self.machine.parameters.read(element // self.lanes, 1, n, 0)[0]
+        return values
 
     def _view(self, word: int, width: int, pitch: int) -> Floats:
         return self.machine.scratchpad.rows(word, self.rows, width, pitch)

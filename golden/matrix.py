@@ -6,9 +6,10 @@ wherever no result can come near the edges of float32, which is checked beforeha
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .memory import Weights
-from .numerics import Floats, Integers, Words, add, power_of_two, value
+from .numerics import Floats, Words, add, power_of_two, value
 
 DOT_BITS = 22
 """Bits of a block dot product with 9-bit activations; its magnitude stays below 2^DOT_BITS."""
@@ -46,7 +47,7 @@ def matrix_product(q: Words, exponents: Words, weights: Weights) -> Floats:
     return _careful_product(x, e, weights)
 
 
-def _is_safe(exponents: Integers, weights: Weights) -> bool:
+def _is_safe(exponents: NDArray[np.int32], weights: Weights) -> bool:
     """Whether no product and no sum can flush or overflow.
 
     Every product is 0 or at least the low bound, 2^-100, so all sums are multiples of 2^-124: exact zero or normal.
@@ -79,7 +80,7 @@ def _product(x: Floats, sums: Floats, weights: Weights) -> Floats:
     return result
 
 
-def _careful_product(x: Words, exponents: Integers, weights: Weights) -> Floats:
+def _careful_product(x: Words, exponents: NDArray[np.int32], weights: Weights) -> Floats:
     """The same with every rounding written out."""
     result = np.zeros((x.shape[1], weights.scales.shape[1]), np.float32)
     for b in range(len(x)):

@@ -102,8 +102,11 @@ def gather_rows(memory: Bytes, address: int, layout: MatmulLayout, rows: NDArray
     tiles = tile_order(layout)[rows // channels]  # [rows, blocks]
     lane = (rows % channels)[:, None]
     data = region(memory, address, layout.bytes)
-    payload_at = layout.payload_offset(tiles) + lane * weight_format.payload_bytes
-    scale_at = layout.scale_offset(tiles) + lane * weight_format.scale_bytes
+    stripe, beat = Stripe.of(layout.config, weight_format), derive(layout.config).bus_bytes
+    index, within = np.divmod(tiles, stripe.tiles)
+    payload_at = (index + 1 + tiles * stripe.tile_beats) * beat + lane * weight_format.payload_bytes
+    scale_at = index * (1 + stripe.tiles * stripe.tile_beats) * beat
+    scale_at += (within * channels + lane) * weight_format.scale_bytes
     quants = _elements(_gather(data, payload_at, weight_format.payload_bytes), weight_format.bits, weight_format.offset)
     scales = _gather(data, scale_at, weight_format.scale_bytes).view(np.float16).astype(np.float32)
     return Weights(
@@ -114,7 +117,8 @@ def gather_rows(memory: Bytes, address: int, layout: MatmulLayout, rows: NDArray
 
 
 def _gather(data: Bytes, offsets: NDArray[np.int64], size: int) -> Bytes:
-    return data[offsets[..., None] + np.arange(size)]
+    gathered: Bytes = data[offsets[..., None] + np.arange(size)]
+    return gathered
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,7 @@ def read_pages(memory: Bytes, addresses: list[int], layout: CacheLayout) -> KeyV
 def _split(data: Bytes, layout: CacheLayout) -> KeyValues:
     """Views of the parts of pages, uint8 [pages, layer_bytes]."""
     heads, blocks, start = layout.kv_heads, layout.head_blocks, layout.exponent_bytes
-    data = data.view(np.int8).reshape(len(data), heads, -1)
-    exponents = data[..., : 2 * blocks * BLOCK].reshape(len(data), heads, 2, blocks, BLOCK)
-    payload = data[..., start:].reshape(len(data), heads, 2, blocks, BLOCK, BLOCK)
+    signed: Signed = data.view(np.int8).reshape(len(data), heads, -1)
+    exponents = signed[..., : 2 * blocks * BLOCK].reshape(len(data), heads, 2, blocks, BLOCK)
+    payload = signed[..., start:].reshape(len(data), heads, 2, blocks, BLOCK, BLOCK)
     return KeyValues(payload[:, :, 0], exponents[:, :, 0], payload[:, :, 1], exponents[:, :, 1])

@@ -43,19 +43,19 @@ def _settle_sum(result: Floats) -> Floats:
     return np.clip(np.where(np.abs(result) < SMALLEST, np.float32(0), result), -LARGEST, LARGEST)
 
 
-def add(a: Floats, b: Floats) -> Floats:
+def add(a: Floats, b: Floats | np.float32) -> Floats:
     """rne32(a + b), float32 arrays that broadcast."""
     with np.errstate(over="ignore", under="ignore"):
         return _settle_sum(np.asarray(np.add(a, b, dtype=np.float32)))
 
 
-def sub(a: Floats, b: Floats) -> Floats:
+def sub(a: Floats, b: Floats | np.float32) -> Floats:
     """rne32(a - b), float32 arrays that broadcast."""
     with np.errstate(over="ignore", under="ignore"):
         return _settle_sum(np.asarray(np.subtract(a, b, dtype=np.float32)))
 
 
-def mul(a: Floats, b: Floats) -> Floats:
+def mul(a: Floats, b: Floats | np.float32) -> Floats:
     """rne32(a x b), float32 arrays that broadcast."""
     with np.errstate(over="ignore", under="ignore"):
         result = np.asarray(np.multiply(a, b, dtype=np.float32))

@@ -18,7 +18,7 @@ class TensorWrite:
         kind: where it went, which says what the arrays are:
 
             - ``spm``: float32 [rows, width];
-            - ``am``: q int16 [rows, blocks, 32], with exponents int16 [rows, blocks];
+            - ``am``: q int16 [rows, blocks, 32], with exponents int16 [rows, blocks]; QUERY: one per virtual head;
             - ``pm``: float32 [n];
             - ``key``, ``value``: int8 [virtual heads, rows, blocks, 32], exponents int8 [virtual heads, rows, blocks];
             - ``rope``: float32 [rows, pairs, 2], sine and cosine;
