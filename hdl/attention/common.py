@@ -13,6 +13,11 @@ def bits_for(count: int) -> int:
     return (count - 1).bit_length()
 
 
+def address_bits(count: int) -> int:
+    """Bits of a memory address below `count`, one at least: there are no ports without bits."""
+    return max(1, bits_for(count))
+
+
 class AttentionShape:
     """Sizes that follow from a config.
 
@@ -49,8 +54,8 @@ class AttentionShape:
         self.tiles = BLOCK // self.channels
         self.words = BLOCK // self.lanes
         self.slot_bits = bits_for(self.slots)
-        self.group_bits = bits_for(self.groups)
-        self.block_bits = bits_for(self.blocks)
+        self.group_bits = address_bits(self.groups)
+        self.block_bits = address_bits(self.blocks)
         self.row_bits = bits_for(self.rows)
         self.page_job = data.StructLayout(
             {

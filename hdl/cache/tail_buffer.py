@@ -5,7 +5,7 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In
 
 from ...arch.formats import BLOCK
-from ..attention.common import parts, pick
+from ..attention.common import address_bits, parts, pick
 from ..interfaces import Interfaces, read_port
 
 READERS = ("merger", "writer")
@@ -14,8 +14,8 @@ READERS = ("merger", "writer")
 def tail_shapes(interfaces: Interfaces) -> tuple[int, int]:
     """Bits of a tile-word address and of an exponent-word address, the value bit on top included."""
     words = interfaces.config.cache.tail_words
-    blocks = max(1, words * interfaces.channels // BLOCK)
-    return (words - 1).bit_length() + 1, (blocks - 1).bit_length() + 1
+    blocks = words * interfaces.channels // BLOCK
+    return address_bits(words) + 1, address_bits(blocks) + 1
 
 
 def tail_ports(interfaces: Interfaces) -> dict[str, wiring.Signature]:
@@ -33,7 +33,7 @@ class _Half(wiring.Component):
     def __init__(self, *, interfaces: Interfaces) -> None:
         self.word_bytes = interfaces.channels * BLOCK
         self.words = interfaces.config.cache.tail_words
-        self.blocks = max(1, self.words * interfaces.channels // BLOCK)
+        self.blocks = max(2, self.words * interfaces.channels // BLOCK)
         word_bits, block_bits = tail_shapes(interfaces)
         reader = {
             "words": read_port(word_bits - 1, self.word_bytes * 8),
@@ -74,9 +74,9 @@ class TailBuffer(wiring.Component):
     Keys: word [head][block][position // C], channel position mod C, byte per dim. Values: word [head][block][dim // C],
     channel dim mod C, byte per position. Exponents: word [head][block], byte per position.
 
-    A key block takes two cycles, a value block 1 + 32 / C; `i.ready` comes with the last write, so that a block that was
-    taken is visible to a read in the next cycle. No block is taken while `enable` is 0. What is not written keeps what
-    an earlier chunk left there; readers know the chunk's positions.
+    A key block takes two cycles, a value block 1 + 32 / C; `i.ready` comes with the last write, so that a block that
+    was taken is visible to a read in the next cycle. No block is taken while `enable` is 0. What is not written keeps
+    what an earlier chunk left there; readers know the chunk's positions.
 
     Parameters
     ----------
