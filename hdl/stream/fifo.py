@@ -1,6 +1,6 @@
 """The FIFOs of the stream: payload in banks, read a tile at a time; scales in beats, read in slices."""
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
 from amaranth.lib.memory import Memory
@@ -124,7 +124,7 @@ class PayloadFifo(wiring.Component):
         with m.If(half & bank_read[-1]):
             m.d.comb += unit.bits.eq(Cat(*self._words[self.banks // 2 :]))
         with m.If(kind_read == Kind.BEATS):
-            m.d.comb += unit.bits.eq(data.ArrayLayout(self.beat_bits, self.banks)(Cat(*self._words))[bank_read])
+            m.d.comb += unit.bits.eq(Array(self._words)[bank_read])
         m.d.comb += [queue.w_en.eq(arriving), queue.w_data.eq(unit)]
 
 
@@ -194,6 +194,7 @@ class ScaleFifo(wiring.Component):
             for weight_format in derive(self.config).formats:
                 bits = weight_format.scale_bytes * 8
                 slices = self.beat_bits // (channels * bits)
-                scales = beat.word_select(index[: (slices - 1).bit_length()], channels * bits)
+                choices = Array(beat.word_select(i, channels * bits) for i in range(slices))
+                scales = choices[index[: (slices - 1).bit_length()]]
                 with m.Case(weight_format.code):
                     m.d.comb += [unit.bits.eq(scales), last.eq(index == slices - 1)]

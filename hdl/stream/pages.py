@@ -68,6 +68,7 @@ class PageWalk(wiring.Component):
             m.d.comb += [
                 self.o.valid.eq(1),
                 self.o.payload.kind.eq(kind),
+                self.o.payload.format.eq(0),
                 self.o.payload.address.eq(address),
                 self.o.payload.beats.eq(beats),
                 self.o.payload.units.eq(units),

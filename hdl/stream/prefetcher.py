@@ -105,8 +105,11 @@ class Prefetcher(wiring.Component):
                 with m.Else(), m.Switch(instruction.opcode):
                     with m.Case(Opcode.LOOP):
                         m.d.sync += [layer.eq(instruction.k), layers.eq(instruction.n)]
-                    with m.Case(Opcode.NEXT), m.If(layer + 1 < layers):
-                        m.d.sync += [pc.eq(instruction.src), layer.eq(layer + 1)]
+                    with m.Case(Opcode.NEXT):
+                        # After its loop, an instruction is in layer 0 again.
+                        m.d.sync += layer.eq(0)
+                        with m.If(layer + 1 < layers):
+                            m.d.sync += [pc.eq(instruction.src), layer.eq(layer + 1)]
                     with m.Case(Opcode.END):
                         m.d.sync += index.eq(index + 1)
                         m.next = "Next Pass"

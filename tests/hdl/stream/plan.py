@@ -1,0 +1,190 @@
+"""What the stream unit must read and hand out, computed from `arch.layout` and docs/isa.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from celosia.arch.config import AcceleratorConfig, derive
+from celosia.arch.formats import BLOCK, FORMAT_BY_CODE
+from celosia.arch.isa import Flag, Geometry, Instruction, Opcode
+from celosia.arch.layout import CacheLayout, MatmulLayout, ceil_div, round_up
+
+
+@dataclass(frozen=True)
+class Job:
+    """The fields of `JOB`."""
+
+    sequence: int
+    position: int
+    count: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Pass:
+    """The fields of `PASS`."""
+
+    rows: int
+    position: int
+    token: int
+    head: int
+    final: int
+
+
+def passes(job: Job, chunk: int) -> list[Pass]:
+    """docs/numerics.md, 10, and docs/isa.md, Jobs."""
+    found = []
+    done = 0
+    while done < job.count:
+        position = job.position + done
+        rows = min(chunk, job.count - done, BLOCK - position % BLOCK)
+        last = done + rows == job.count
+        found.append(Pass(rows, position, done, int(last and job.steps > 0), int(last and job.steps <= 1)))
+        done += rows
+    for step in range(1, job.steps):
+        token = job.count + step - 1
+        found.append(Pass(1, job.position + token, token, 1, int(step == job.steps - 1)))
+    return found
+
+
+@dataclass(frozen=True)
+class Region:
+    """A stretch that is read; `gate`: (pass, index of the ATTEND in it) if it is of the cache."""
+
+    address: int
+    beats: int
+    gate: tuple[int, int] | None = None
+
+
+@dataclass
+class Plan:
+    """Regions in order; what comes out of each output; and when an APPEND or a pass can complete.
+
+    An event is ("append" or "end", number of items of each output that come before it).
+    """
+
+    regions: list[Region] = field(default_factory=list)
+    items: dict[str, list[tuple[int, ...]]] = field(
+        default_factory=lambda: {"tile": [], "payload": [], "beat": [], "exponents": []}
+    )
+    events: list[tuple[str, dict[str, int]]] = field(default_factory=list)
+
+    def event(self, kind: str) -> None:
+        """Note that all items so far come before an event."""
+        self.events.append((kind, {name: len(items) for name, items in self.items.items()}))
+
+
+def walk(program: list[Instruction], now: Pass) -> Iterator[tuple[Instruction, int]]:
+    """Instructions in order of execution with their layer (0 outside of loops), without LOOP, NEXT and END."""
+    pc, layer, layers = 0, 0, 0
+    while True:
+        instruction = program[pc]
+        pc += 1
+        if Flag.HEAD in instruction.flags and not now.head:
+            continue
+        match instruction.opcode:
+            case Opcode.END:
+                return
+            case Opcode.LOOP:
+                layer, layers = instruction.k, instruction.n
+            case Opcode.NEXT:
+                layer, pc = (layer + 1, instruction.src) if layer + 1 < layers else (0, pc)
+            case _:
+                yield instruction, layer
+
+
+class Planner:
+    """Makes the plan of a job.
+
+    Parameters
+    ----------
+    read : gives the bytes at (bus address, length).
+    table : page numbers of the sequence.
+    """
+
+    def __init__(
+        self,
+        config: AcceleratorConfig,
+        *,
+        read: Callable[[int, int], bytes],
+        image_base: int,
+        kv_base: int,
+        table: list[int],
+    ) -> None:
+        self.config, self.read, self.table = config, read, table
+        self.image_base, self.kv_base = image_base, kv_base
+        self.bus = derive(config).bus_bytes
+        self.tile_bytes = config.array.channels * BLOCK
+
+    def plan(self, program: list[Instruction], job: Job) -> Plan:
+        """Everything that the stream unit does for a job that does not end early."""
+        plan = Plan()
+        for index, now in enumerate(passes(job, self.config.vector.chunk)):
+            attends = 0
+            for instruction, layer in walk(program, now):
+                match instruction.opcode:
+                    case Opcode.MATMUL:
+                        self._matmul(plan, instruction, layer)
+                    case Opcode.LOAD:
+                        self._beats(plan, instruction, layer, 4)
+                    case Opcode.ROPE_TABLE:
+                        self._beats(plan, instruction, layer, 8)
+                    case Opcode.APPEND:
+                        plan.event("append")
+                    case Opcode.ATTEND:
+                        self._attend(plan, instruction, layer, now, (index, attends))
+                        attends += 1
+            plan.event("end")
+        return plan
+
+    def _start(self, instruction: Instruction, layer: int) -> int:
+        return self.image_base + (instruction.base + layer * instruction.stride) % (1 << 40)
+
+    def _beats(self, plan: Plan, instruction: Instruction, layer: int, element: int) -> None:
+        start, beats = self._start(instruction, layer), ceil_div(instruction.n * element, self.bus)
+        plan.regions.append(Region(start, beats))
+        plan.items["beat"] += [(self._int(start + i * self.bus, self.bus),) for i in range(beats)]
+
+    def _matmul(self, plan: Plan, instruction: Instruction, layer: int) -> None:
+        weight_format = FORMAT_BY_CODE[instruction.format]
+        layout = MatmulLayout(self.config, weight_format, instruction.n, instruction.k)
+        start, channels = self._start(instruction, layer), self.config.array.channels
+        plan.regions.append(Region(start, layout.bytes // self.bus))
+        for tile in range(layout.tiles):
+            payload = self._int(start + layout.payload_offset(tile), channels * weight_format.payload_bytes)
+            scales = self._int(start + layout.scale_offset(tile), channels * weight_format.scale_bytes)
+            # With its widths: what lies above in the output is undefined.
+            widths = channels * weight_format.payload_bytes * 8, channels * weight_format.scale_bytes * 8
+            plan.items["tile"].append((payload, scales, *widths))
+
+    def _attend(self, plan: Plan, instruction: Instruction, layer: int, now: Pass, gate: tuple[int, int]) -> None:
+        geometry = Geometry.decode(instruction.aux)
+        layout = CacheLayout(self.config, geometry.kv_heads, geometry.head_blocks, layers=1)
+        pages = (now.position + now.rows - 1) // BLOCK + 1
+        lag = self.config.stream.attention_lag
+        row_groups = ceil_div(now.rows * geometry.rows_per_token, self.config.array.rows)
+        for head in range(geometry.kv_heads):
+            for _ in range(ceil_div(row_groups, instruction.k)):
+                for step in range(pages + lag):
+                    for values, page in ((False, step), (True, step - lag)):
+                        if not (0 <= page < pages) or page * BLOCK >= now.position:
+                            continue
+                        start = self.kv_base + self.table[page] * instruction.base + layer * instruction.stride
+                        self._page(plan, layout, start + head * layout.head_bytes, values, gate)
+
+    def _page(self, plan: Plan, layout: CacheLayout, start: int, values: bool, gate: tuple[int, int]) -> None:
+        exponents, payload = layout.exponent_bytes, layout.payload_bytes
+        assert exponents == round_up(exponents, self.bus)
+        if values:
+            start += exponents + payload
+        else:
+            plan.regions.append(Region(start, exponents // self.bus, gate))
+            plan.items["exponents"] += [(self._int(start + i, self.bus),) for i in range(0, exponents, self.bus)]
+            start += exponents
+        plan.regions.append(Region(start, payload // self.bus, gate))
+        for offset in range(0, payload, self.tile_bytes):
+            plan.items["payload"].append((self._int(start + offset, self.tile_bytes),))
+
+    def _int(self, address: int, length: int) -> int:
+        return int.from_bytes(self.read(address, length), "little")
