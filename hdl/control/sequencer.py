@@ -174,6 +174,8 @@ class Sequencer(wiring.Component):
                     with m.Case(Opcode.LOOP):
                         m.d.sync += [layer.eq(instruction.k), layers.eq(instruction.n)]
                     with m.Case(Opcode.NEXT):
+                        # After its loop, an instruction is in layer 0 again.
+                        m.d.sync += layer.eq(0)
                         with m.If(layer + 1 < layers):
                             m.d.sync += [pc.eq(instruction.src), layer.eq(layer + 1)]
                     with m.Case(Opcode.SAMPLE):
