@@ -21,6 +21,7 @@ from . import export, generator
 from .network import CONTEXT, Network, Precision
 
 ROWS = 8  # rows of 512 tokens in a step
+MUON_RATE, ADAM_RATE = 0.02, 0.004
 VALIDATION_SEED, VALIDATION_ROWS = 1_000_003, 64
 PROMPTS = ("Once upon a time", "The little fox", "One day", "Lily", "The dragon")
 FLOAT, WEIGHTS = Precision(), Precision(weights=True)
@@ -70,20 +71,23 @@ def greedy(network: Network, prompt: str, length: int = 480) -> bytes:
     return bytes(tokens)
 
 
-class Muon(torch.optim.Optimizer):
+class Muon:
     """Nesterov momentum whose update of each matrix is replaced by the nearest semi-orthogonal one."""
 
-    def __init__(self, parameters: list[Tensor], rate: float, momentum: float = 0.95) -> None:
-        super().__init__(parameters, {"lr": rate, "momentum": momentum})
+    def __init__(self, matrices: list[Tensor], momentum: float = 0.95) -> None:
+        self.matrices = matrices
+        self.momentum = momentum
+        self.memories = [torch.zeros_like(matrix) for matrix in matrices]
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
-        for group in self.param_groups:
-            for weight in group["params"]:
-                memory = self.state[weight].setdefault("momentum", torch.zeros_like(weight))
-                memory.lerp_(weight.grad, 1 - group["momentum"])
-                update = orthogonal(weight.grad.lerp(memory, group["momentum"]))
-                weight.add_(update, alpha=-group["lr"] * max(1.0, weight.shape[0] / weight.shape[1]) ** 0.5)
+    def step(self, rate: float) -> None:
+        """Move every matrix against its gradient, which is cleared."""
+        for matrix, memory in zip(self.matrices, self.memories, strict=True):
+            assert matrix.grad is not None
+            memory.lerp_(matrix.grad, 1 - self.momentum)
+            update = orthogonal(matrix.grad.lerp(memory, self.momentum))
+            matrix.add_(update, alpha=-rate * max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5)
+            matrix.grad = None
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
@@ -104,9 +108,9 @@ def schedule(progress: float) -> float:
 
 def train(network: Network, steps: int, seed: int) -> None:
     """Train `network` in place for `steps` steps, printing the loss as it goes."""
-    matrices = [p for p in network.model.layers.parameters() if p.ndim == 2]
-    others = [p for n, p in network.named_parameters() if p.ndim == 1 or "embed" in n]
-    optimizers = [(Muon(matrices, 0.02), 0.02), (torch.optim.Adam(others, 4e-3, betas=(0.9, 0.98)), 4e-3)]
+    muon = Muon([p for p in network.model.layers.parameters() if p.ndim == 2])
+    others = [p for name, p in network.named_parameters() if p.ndim == 1 or "embed" in name]
+    adam = torch.optim.Adam(others, betas=(0.9, 0.98))
     source = batches(seed, ROWS)
     began = time.monotonic()
     running = math.nan
@@ -115,10 +119,11 @@ def train(network: Network, steps: int, seed: int) -> None:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = loss_of(network, *next(source), precision)
         loss.backward()
-        for optimizer, rate in optimizers:
-            optimizer.param_groups[0]["lr"] = rate * schedule((step + 1) / steps)
-            optimizer.step()
-            optimizer.zero_grad()
+        factor = schedule((step + 1) / steps)
+        muon.step(MUON_RATE * factor)
+        adam.param_groups[0]["lr"] = ADAM_RATE * factor
+        adam.step()
+        adam.zero_grad()
         bits = loss.item() / math.log(2)
         running = bits if math.isnan(running) else 0.98 * running + 0.02 * bits
         if (step + 1) % 100 == 0:
@@ -139,7 +144,7 @@ def main() -> None:
         description="Train the embedded default model and write it as a Hugging Face folder."
     )
     parser.add_argument("--output", type=Path, required=True, help="folder to write the model to")
-    parser.add_argument("--steps", type=int, default=6000, help="optimizer steps of 4,096 bytes (default 6000)")
+    parser.add_argument("--steps", type=int, default=4000, help="optimizer steps of 4,096 bytes (default 4000)")
     parser.add_argument("--seed", type=int, default=1, help="seed of weights and corpus (default 1)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
     options = parser.parse_args()
