@@ -94,7 +94,7 @@ class AttentionUnit(wiring.Component):
         geometry = GEOMETRY_LAYOUT(instruction.aux[: GEOMETRY_LAYOUT.size])
         queries, groups = Signal(14), Signal(17)
         group_words, pass_words = Signal(20), Signal(20)
-        begin = Signal()
+        launch = Signal()
         with m.FSM(name="control"):
             with m.State("Idle"):
                 m.d.comb += self.i.ready.eq(1)
@@ -113,7 +113,7 @@ class AttentionUnit(wiring.Component):
                 m.d.sync += groups.eq((shifted + self.shape.rows - 1) >> self.shape.row_bits)
                 m.next = "Begin"
             with m.State("Begin"):
-                m.d.comb += begin.eq(1)
+                m.d.comb += launch.eq(1)
                 m.next = "Busy"
             with m.State("Busy"):
                 m.d.comb += self.done.eq(output.done)
@@ -134,7 +134,7 @@ class AttentionUnit(wiring.Component):
             output.head_dim.eq(geometry.head_dim),
             output.group_words.eq(group_words),
         ]
-        m.d.comb += [unit.begin.eq(begin) for unit in (schedule, softmax, output)]
+        m.d.comb += [unit.launch.eq(launch) for unit in (schedule, softmax, output)]
         m.d.comb += [unit.head_blocks.eq(geometry.head_blocks) for unit in (schedule, merger, micro_ops, softmax)]
         m.d.comb += [unit.rows.eq(command.rows) for unit in (merger, softmax, output)]
         m.d.comb += [unit.position.eq(command.position) for unit in (merger, softmax)]

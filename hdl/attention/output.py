@@ -22,7 +22,7 @@ class AttentionOutput(wiring.Component):
 
     Members
     -------
-    begin : In(1), a new instruction
+    launch : In(1), a new instruction
     rows, group, sub_heads_log2, pitch, dst : In, as in `RowWalk`
     heads : In(8), virtual heads
     head_dim : In(12), elements of a head, a multiple of V
@@ -40,7 +40,7 @@ class AttentionOutput(wiring.Component):
         self.parts = shape.channels // self.width
         super().__init__(
             {
-                "begin": In(1),
+                "launch": In(1),
                 "rows": In(6),
                 "group": In(8),
                 "sub_heads_log2": In(4),
@@ -60,7 +60,7 @@ class AttentionOutput(wiring.Component):
         m = Module()
         shape = self.shape
         m.submodules.walk = walk = RowWalk()
-        for name in ("begin", "rows", "group", "sub_heads_log2", "pitch", "dst", "group_words"):
+        for name in ("launch", "rows", "group", "sub_heads_log2", "pitch", "dst", "group_words"):
             m.d.comb += getattr(walk, name).eq(getattr(self, name))
         m.d.comb += walk.head_words.eq(self.head_dim >> bits_for(shape.lanes))
 
@@ -69,7 +69,7 @@ class AttentionOutput(wiring.Component):
         row, part = Signal(max(1, shape.row_bits)), Signal(max(1, bits_for(self.parts)))
         head, parity = Signal(8), Signal()
         issue, final = Signal(), Signal()
-        with m.If(self.begin):
+        with m.If(self.launch):
             m.d.sync += head.eq(0)
         with m.FSM(name="output"):
             with m.State("Wait For Result"):

@@ -10,9 +10,10 @@ _STATE = data.StructLayout({"token": 7, "query": 8, "sub": 3, "row_word": 20, "q
 class RowWalk(wiring.Component):
     """Walks the attention rows of every virtual head in ascending order, pass by pass.
 
-    Rows are token x G x SH + query x SH + sub. `begin` goes to row 0 of virtual head 0, `restart` back to the first row
-    of the current pass, `step` to the next row; `finish`, at the last row of the last sweep of a pass, makes the next
-    row the first of the next pass or, when there is none, goes to row 0 of the next virtual head. One of them a cycle.
+    Rows are token x G x SH + query x SH + sub. `launch` goes to row 0 of virtual head 0, `restart` back to the first
+    row of the current pass, `step` to the next row; `finish`, at the last row of the last sweep of a pass, makes the
+    next row the first of the next pass or, when there is none, goes to row 0 of the next virtual head. One of them a
+    cycle.
 
     Members
     -------
@@ -23,7 +24,7 @@ class RowWalk(wiring.Component):
     group_words : In(20), `head_words` x `group`
     pitch : In(16), scratchpad words from token to token
     dst : In(20), scratchpad word of token 0, head 0
-    begin, restart, step, finish : In(1)
+    launch, restart, step, finish : In(1)
     token : Out(7)
     sub : Out(3)
     word : Out(20), scratchpad word of the head's first element
@@ -40,7 +41,7 @@ class RowWalk(wiring.Component):
                 "group_words": In(20),
                 "pitch": In(16),
                 "dst": In(20),
-                "begin": In(1),
+                "launch": In(1),
                 "restart": In(1),
                 "step": In(1),
                 "finish": In(1),
@@ -85,7 +86,7 @@ class RowWalk(wiring.Component):
                 following.token.eq(now.token + 1),
                 following.row_word.eq(now.row_word + self.pitch),
             ]
-        with m.If(self.begin):
+        with m.If(self.launch):
             m.d.sync += [head_word.eq(0), now.eq(fresh), start.eq(fresh)]
         with m.Elif(self.restart):
             m.d.sync += now.eq(start)

@@ -17,7 +17,7 @@ class PageSchedule(wiring.Component):
 
     Members
     -------
-    begin : In(1), pulse: the operands below are there and stay
+    launch : In(1), pulse: the operands below are there and stay
     heads : In(8), head_blocks : In(4), pages : In(16)
     groups : In(10), row groups of a virtual head; groups_per_pass : In(10)
     address : In(20), of the queries; head_words : In(20), words per virtual head
@@ -30,7 +30,7 @@ class PageSchedule(wiring.Component):
         self.lag = interfaces.config.stream.attention_lag
         super().__init__(
             {
-                "begin": In(1),
+                "launch": In(1),
                 "heads": In(8),
                 "head_blocks": In(4),
                 "pages": In(16),
@@ -68,7 +68,7 @@ class PageSchedule(wiring.Component):
             with m.State("Idle"):
                 m.d.sync += [head.eq(0), head_block.eq(0), key_page.eq(0), value_page.eq(0)]
                 start_head(self.address)
-                with m.If(self.begin):
+                with m.If(self.launch):
                     m.next = "Keys"
             with m.State("Keys"):
                 m.d.comb += [

@@ -30,7 +30,7 @@ class Softmax(wiring.Component):
 
     Members
     -------
-    begin : In(1), a new instruction
+    launch : In(1), a new instruction
     rows : In(6), group : In(8), sub_heads_log2 : In(4), head_blocks : In(4)
     position : In(5), of the first token within the last page
     scale : In(32), float
@@ -48,7 +48,7 @@ class Softmax(wiring.Component):
         self.shape = shape = AttentionShape(interfaces)
         super().__init__(
             {
-                "begin": In(1),
+                "launch": In(1),
                 "rows": In(6),
                 "group": In(8),
                 "sub_heads_log2": In(4),
@@ -71,7 +71,7 @@ class Softmax(wiring.Component):
         m.submodules.power = power = SoftmaxPower(interfaces=self.interfaces)
         m.submodules.quantize = quantize = SoftmaxQuantize(interfaces=self.interfaces)
         m.submodules.totals = totals = Totals(state_bits=self.shape.state_bits)
-        for name in ("begin", "rows", "group", "sub_heads_log2", "position", "scale"):
+        for name in ("launch", "rows", "group", "sub_heads_log2", "position", "scale"):
             m.d.comb += getattr(scale, name).eq(getattr(self, name))
         connect(m, flipped(self.i_pages), scale.i_pages)
         connect(m, flipped(self.i), scale.i)
