@@ -240,8 +240,8 @@ class Accelerator(wiring.Component):
         chosen = Mux(self._starter.busy, program.o_address.payload, embedding.o_address.payload)
         m.d.comb += [
             memory.o_address.payload.eq(chosen),
-            memory.o_address.valid.eq(program.o_address.valid | embedding.o_address.valid),
-            memory.i_beat.ready.eq(program.i_beat.ready | embedding.i_beat.ready),
+            memory.o_address.valid.eq(Mux(self._starter.busy, program.o_address.valid, embedding.o_address.valid)),
+            memory.i_beat.ready.eq(Mux(self._starter.busy, program.i_beat.ready, embedding.i_beat.ready)),
         ]
         for port, mine in ((program, self._starter.busy), (embedding, ~self._starter.busy)):
             m.d.comb += [
@@ -281,7 +281,7 @@ class Accelerator(wiring.Component):
             table.write_index.eq(registers.table_entry_index),
             table.write_page.eq(registers.table_page),
             table.control_open.eq(registers.table_sequence),
-            table.sequence.eq(registers.sequence),
+            table.status_sequence.eq(registers.sequence),
             tail.enable.eq(writer.tail_enable),
             tail.position.eq(writer.tail_position),
             tail.head_blocks.eq(writer.tail_head_blocks),
