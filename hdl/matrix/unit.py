@@ -16,7 +16,7 @@ from .writer import ResultWriter
 class MatrixUnit(wiring.Component):
     """Executes MATMUL, and lends its engine to the attention unit while none runs.
 
-    MATMUL: the first micro-op issues three cycles after the command, if the stream has the tile; `done` follows the last
+    MATMUL: the first micro-op issues three cycles after the command, if the tile is there; `done` follows the last
     write. With LAST_ROW or TOP_K only row 0 is computed. Takes exactly the tiles of its instruction from the stream.
     Otherwise micro-ops, tiles and results are the attention unit's.
 
