@@ -2,9 +2,10 @@
 
 from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import In, connect, flipped
 
 from celosia.hdl.attention.attention import AttentionUnit
+from celosia.hdl.attention.merger import KvMerger
 from celosia.hdl.cache.tail_buffer import TailBuffer, tail_ports
 from celosia.hdl.interfaces import Interfaces
 
@@ -61,4 +62,35 @@ class AttentionWithTail(wiring.Component):
         return m
 
 
-__all__ = ["AttentionWithTail", "Out"]
+MERGER_PORTS = ("i", "i_payload", "i_exponents", "exponents", "o")
+
+
+class MergerWithTail(wiring.Component):
+    """`KvMerger` and `TailBuffer`; `i_kv` fills the buffer."""
+
+    def __init__(self, *, interfaces: Interfaces) -> None:
+        self.interfaces = interfaces
+        self.merger = KvMerger(interfaces=interfaces)
+        members = self.merger.signature.members
+        super().__init__(
+            {name: members[name] for name in (*MERGER_PORTS, "position", "rows", "head_blocks", "page_done")}
+            | {"i_kv": In(stream.Signature(interfaces.kv_block))}
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.merger = merger = self.merger
+        m.submodules.tail = tail = TailBuffer(interfaces=self.interfaces)
+        for name in MERGER_PORTS:
+            connect(m, flipped(getattr(self, name)), getattr(merger, name))
+        connect(m, merger.tail_words, tail.merger_words)
+        connect(m, merger.tail_exponents, tail.merger_exponents)
+        connect(m, flipped(self.i_kv), tail.i)
+        for unit in (merger, tail):
+            m.d.comb += [unit.position.eq(self.position), unit.head_blocks.eq(self.head_blocks)]
+        m.d.comb += [
+            tail.enable.eq(1),
+            merger.rows.eq(self.rows),
+            merger.page_done.eq(self.page_done),
+        ]
+        return m
