@@ -1,9 +1,10 @@
 """The arithmetic of the vector unit: V lanes that normalise, rotate and gate with the same multipliers."""
 
 from collections.abc import Mapping
+from enum import IntEnum
 
 from amaranth.hdl import C, Module, Mux, Signal, Value
-from amaranth.lib import data, enum, wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic.add import FloatAdd
@@ -14,7 +15,7 @@ from ..interfaces import FLOAT, Interfaces, read_port
 from .gate import ActivationFactor
 
 
-class Operation(enum.Enum, shape=4):
+class Operation(IntEnum):
     """What happens to a word between scratchpad and quantizer, or on its way to the row statistics."""
 
     COPY = 0
