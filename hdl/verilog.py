@@ -1,5 +1,7 @@
 """The accelerator as Verilog text."""
 
+import re
+
 from amaranth.back import verilog
 from amaranth.hdl import Shape
 from amaranth.lib.wiring import In
@@ -9,6 +11,9 @@ from .control.accelerator import Accelerator
 
 TOP = "top"
 
+ZERO_MEMORY = re.compile(r"^ *initial begin\n(?: *\S+ *\[\d+\] = \d+'h0+;\n)+ *end\n", re.MULTILINE)
+"""The initial zeros of a memory. No unit reads what it has not written, and a line a word is megabytes."""
+
 
 def accelerator_verilog(config: AcceleratorConfig, *, trace: bool = False, name: str = TOP) -> str:
     """One Verilog file with the whole design; the same config gives the same text.
@@ -17,7 +22,8 @@ def accelerator_verilog(config: AcceleratorConfig, *, trace: bool = False, name:
         trace: add the `trace_*` output ports, for simulation only.
         name: of the top module.
     """
-    return verilog.convert(Accelerator(config, trace=trace), name=name, emit_src=False, strip_internal_attrs=True)
+    text = verilog.convert(Accelerator(config, trace=trace), name=name, emit_src=False, strip_internal_attrs=True)
+    return ZERO_MEMORY.sub("", text)
 
 
 def accelerator_ports(config: AcceleratorConfig) -> list[tuple[str, str, int]]:

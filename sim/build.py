@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from importlib import resources
+from importlib.metadata import version
 from pathlib import Path
 
 from ..arch.config import AcceleratorConfig, derive
@@ -39,7 +40,6 @@ def build_device(
     BuildError, ToolMissing, CacheError
     """
     toolchain = find_toolchain()
-    verilog = accelerator_verilog(config, trace=trace)
     header = "\n".join(
         f"#define {name} {value}"
         for name, value in (
@@ -50,12 +50,15 @@ def build_device(
     )
     source = (_SOURCES / "device.cpp").read_text()
     flags = _flags(waves)
-    key = content_key(verilog, header, source, " ".join(flags), toolchain.version_text)
+    # The sources stand for the Verilog: making it only to find the build takes seconds.
+    key = content_key(
+        repr(config), _design_sources(), version("amaranth"), header, source, " ".join(flags), toolchain.version_text
+    )
 
     def build(folder: Path) -> None:
         if report:
             report("compiling the simulator (once per design)")
-        (folder / "top.v").write_text(verilog)
+        (folder / "top.v").write_text(accelerator_verilog(config, trace=trace))
         (folder / "ports.h").write_text(header + "\n")
         (folder / "device.cpp").write_text(source)
         (folder / "waivers.vlt").write_text((_SOURCES / "waivers.vlt").read_text())
@@ -64,8 +67,15 @@ def build_device(
     return cached_build("device", key, build) / LIBRARY
 
 
+def _design_sources() -> bytes:
+    """Everything that the Verilog is made from."""
+    packages = [Path(str(resources.files(f"{__package__.rpartition('.')[0]}.{name}"))) for name in ("arch", "hdl")]
+    files = sorted(path for package in packages for path in package.rglob("*.py"))
+    return b"".join(path.read_bytes() for path in [*files, *(p / "registers.rdl" for p in packages[:1])])
+
+
 def _flags(waves: bool) -> list[str]:
-    optimize = "-O3 -march=native -fPIC"
+    optimize = "-march=native -fPIC"
     return [
         "--cc",
         "--build",
@@ -88,7 +98,7 @@ def _flags(waves: bool) -> list[str]:
         "-CFLAGS",
         optimize,
         "-MAKEFLAGS",
-        "OPT_FAST=-O3 OPT_SLOW=-O1 OPT_GLOBAL=-O2",
+        "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O2",
     ]
 
 
