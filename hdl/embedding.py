@@ -1,6 +1,6 @@
 """The embedding: gathers rows of the table, dequantizes them, writes them to the scratchpad."""
 
-from amaranth import Cat, Module, Mux, Signal, signed
+from amaranth import Array, Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,6 +14,11 @@ from .interfaces import COMMAND, FAULT, Interfaces, auxiliary_port, read_port, w
 
 def _log2(power: int) -> int:
     return (power - 1).bit_length()
+
+
+def _words(bits: Value, width: int) -> Array:
+    """`bits` cut into words, to be indexed by a signal."""
+    return Array(bits.word_select(index, width) for index in range(len(bits) // width))
 
 
 class RowAddress(wiring.Component):
@@ -160,7 +165,7 @@ class Dequantizer(wiring.Component):
             m.d.comb += minimum.en.eq(1)
             m.d.sync += [minimum.n.eq(low), minimum.e.eq(low_exponent)]
         for lane in range(self.lanes):
-            m.submodules[f"value_{lane}"] = value = FixedToFloat(width=20)
+            m.submodules[f"lane_{lane}"] = value = FixedToFloat(width=20)
             m.d.comb += [value.en.eq(1), value.e.eq(held_exponent)]
             m.d.sync += value.n.eq(self.elements[lane] * significand)
             if self.has_minimum:
@@ -278,7 +283,7 @@ class Embedding(wiring.Component):
         payload = Signal(BLOCK * 8)
         part, step = Signal(4), Signal(range(BLOCK // lanes))
         emitting = Signal()
-        halfwords = data.ArrayLayout(16, bus_bits // 16)(beat.payload)
+        halfwords = _words(beat.payload, 16)
         m.d.comb += [dequantizer.scale.eq(scale), dequantizer.minimum.eq(minimum)]
         elements = Signal(dequantizer.elements.shape())
         m.d.comb += dequantizer.elements.eq(elements)
@@ -322,18 +327,20 @@ class Embedding(wiring.Component):
                 block_bits = f.payload_bytes * 8
                 with m.Case(f.code):
                     if block_bits > bus_bits:
-                        m.d.sync += payload.word_select(part[: _log2(block_bits // bus_bits)], bus_bits).eq(beat)
+                        with m.Switch(part):
+                            for index in range(block_bits // bus_bits):
+                                with m.Case(index):
+                                    m.d.sync += payload.word_select(index, bus_bits).eq(beat)
                     else:
                         index = channel[: _log2(bus_bits // block_bits)] if bus_bits > block_bits else 0
-                        m.d.sync += payload.eq(beat.word_select(index, block_bits))
+                        m.d.sync += payload.eq(_words(beat, block_bits)[index])
 
     def _elements(self, m: Module, f: WeightFormat, payload: Signal, step: Signal, elements: data.View) -> None:
         lanes = self.interfaces.lanes
-        stored = payload[: BLOCK * f.bits].word_select(step, lanes * f.bits)
+        stored = _words(payload[: BLOCK * f.bits], lanes * f.bits)[step]
         for lane in range(lanes):
-            element = stored.word_select(lane, f.bits)
-            value = element.as_signed() if f.bits == 8 else element.as_unsigned() - f.offset
-            m.d.comb += elements[lane].eq(value)
+            element = Signal(signed(8) if f.bits == 8 else unsigned(4), name=f"{f.name.lower()}_{lane}")
+            m.d.comb += [element.eq(stored >> (lane * f.bits)), elements[lane].eq(element - f.offset)]
 
     def _write(self, m: Module, dequantizer: Dequantizer, emitting: Signal, word: Signal) -> Signal:
         """Delay address and enable by the dequantizer's latency; return whether a write is on its way."""
