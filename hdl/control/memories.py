@@ -60,7 +60,7 @@ class InstructionMemory(wiring.Component):
         per_instruction = max(INSTRUCTION_BITS // beat_bits, 1)
         per_beat = max(beat_bits // INSTRUCTION_BITS, 1)
         m.d.comb += [
-            beats.eq((self.length * per_instruction + per_beat - 1) // per_beat),
+            beats.eq((self.length * per_instruction + per_beat - 1) >> (per_beat - 1).bit_length()),
             self.memory.o_address.payload.eq(self.base + asked * self.bus_bytes),
             write.addr.eq(written),
             write.data.eq(shift[:INSTRUCTION_BITS]),
@@ -80,7 +80,7 @@ class InstructionMemory(wiring.Component):
                 with m.Else():
                     m.d.comb += self.memory.i_beat.ready.eq(1)
                     with m.If(self.memory.i_beat.valid):
-                        whole = (taken + 1) % per_instruction == 0 if per_instruction > 1 else 1
+                        whole = taken[: (per_instruction - 1).bit_length()].all() if per_instruction > 1 else 1
                         m.d.sync += [
                             taken.eq(taken + 1),
                             shift.eq((self.memory.i_beat.payload << len(shift)) + shift >> beat_bits),

@@ -1,6 +1,6 @@
 """The AXI4-Lite register block, built from `arch.registers`."""
 
-from amaranth import Cat, Module, Signal
+from amaranth import C, Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -135,9 +135,8 @@ class RegisterBlock(wiring.Component):
     def _read_value(self, register: Register) -> object:
         parts, low = [], 0
         for field in register.fields:
-            parts.append(Signal(field.low - low, name=f"{register.name}_gap_{low}"))
             value = getattr(self, member(register, field))
-            parts.append(Signal(field.width, name=f"{register.name}_pulse") if field.pulse else value)
+            parts += [C(0, field.low - low), C(0, field.width) if field.pulse else value]
             low = field.low + field.width
         return Cat(*parts)
 

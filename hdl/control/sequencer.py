@@ -32,7 +32,7 @@ class Sequencer(wiring.Component):
     tail buffer; END waits until its bytes are in memory.
 
     Members:
-        start : In(1), pulse: run `job` with `length` instructions (already loaded).
+        start : In(1), pulse: run `job`, taken now, with `length` instructions (already loaded).
         o_stream : Out(stream(JOB)), the job for the stream unit.
         program : Out(read_port).
         o_<unit> : Out(stream(COMMAND)) for each of `UNITS`; <unit>_done : In(1) (not for cache).
@@ -42,7 +42,7 @@ class Sequencer(wiring.Component):
         append_complete : In(1), pulse: the bytes of an APPEND are in memory.
         pass_index : Out(32), appends_in_pass : Out(12), for the stream unit.
         fault_valid : In(1), fault : In(FAULT), of any unit; the first one counts.
-        abort : In(1). clear : Out(1), high while stopping. drained : In(1), no burst in flight.
+        halt : In(1), stop with status OK. clear : Out(1), high while stopping. drained : In(1), no burst in flight.
         busy, finished : Out(1), finished is a pulse. fault_status : Out(8), fault_address : Out(48).
         waits_for_write : Out(1). active : Out(5), unit i of `UNITS` is executing.
         retired : Out(1), pulse, retired_index, retired_layer: an instruction's effects are visible.
@@ -67,7 +67,7 @@ class Sequencer(wiring.Component):
             "appends_in_pass": Out(12),
             "fault_valid": In(1),
             "fault": In(FAULT),
-            "abort": In(1),
+            "halt": In(1),
             "clear": Out(1),
             "drained": In(1),
             "busy": Out(1),
@@ -85,6 +85,11 @@ class Sequencer(wiring.Component):
             ports[f"{unit}_done"] = In(1)
         super().__init__(ports)
 
+    @property
+    def abort(self) -> Signal:
+        """`halt`, which cannot be called so: it is a reserved word where Verilog becomes C++."""
+        return self.halt
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         passes = PassGenerator(chunk=self.config.vector.chunk)
@@ -93,6 +98,7 @@ class Sequencer(wiring.Component):
         self._layer = layer = Signal(12)
         self._instruction = instruction = Signal(INSTRUCTION)
         self._now = now = Signal(PASS)
+        self._job = job = Signal(JOB)
         layers, ended = Signal(12), Signal()
         issued = Signal(12)
         targets = Signal(len(UNITS))
@@ -101,11 +107,11 @@ class Sequencer(wiring.Component):
         stop = Signal()
 
         m.d.comb += [
-            passes.i.payload.eq(self.job),
-            self.o_stream.payload.eq(self.job),
+            passes.i.payload.eq(job),
+            self.o_stream.payload.eq(job),
             self.program.en.eq(1),
             self.program.address.eq(pc),
-            self.sample_index.eq(self.job.count + self.sampled),
+            self.sample_index.eq(job.count + self.sampled),
             self.retired_index.eq(pc),
             self.retired_layer.eq(layer),
         ]
@@ -115,7 +121,7 @@ class Sequencer(wiring.Component):
             m.d.sync += self.appends_in_pass.eq(self.appends_in_pass + 1)
         with m.If(self.sample):
             m.d.sync += self.sampled.eq(self.sampled + 1)
-        with m.If(self.busy & ~self.clear & ~stop & (self.fault_valid | self.abort)):
+        with m.If(self.busy & ~self.clear & ~stop & (self.fault_valid | self.halt)):
             m.d.sync += stop.eq(1)
             with m.If(self.fault_valid):
                 m.d.sync += [self.fault_status.eq(self.fault.status), self.fault_address.eq(self.fault.address)]
@@ -125,6 +131,7 @@ class Sequencer(wiring.Component):
             with m.State("Idle"):
                 with m.If(self.start):
                     m.d.sync += [
+                        job.eq(self.job),
                         self.sampled.eq(0),
                         self.pass_index.eq(0),
                         self.appends_in_pass.eq(0),
@@ -137,6 +144,8 @@ class Sequencer(wiring.Component):
             with m.State("Start Passes"):
                 m.d.comb += passes.i.valid.eq(1)
                 m.next = "Start Stream"
+                with m.If((job.count == 0) & (job.steps == 0)):
+                    m.next = "Drain"
             with m.State("Start Stream"):
                 m.d.comb += self.o_stream.valid.eq(1)
                 with m.If(self.o_stream.ready):
@@ -165,7 +174,9 @@ class Sequencer(wiring.Component):
                 m.next = "Fetch"
                 m.d.sync += pc.eq(pc + 1)
                 with m.If(~legal):
-                    m.d.sync += [self.fault_status.eq(Status.ILLEGAL_INSTRUCTION), self.fault_address.eq(pc), pc.eq(pc)]
+                    m.d.sync += pc.eq(pc)
+                    with m.If(~stop):
+                        m.d.sync += [self.fault_status.eq(Status.ILLEGAL_INSTRUCTION), self.fault_address.eq(pc)]
                     m.next = "Drain"
                 with m.Else(), m.Switch(instruction.opcode):
                     with m.Case(Opcode.END):
@@ -233,7 +244,7 @@ class Sequencer(wiring.Component):
                 command.layer.eq(self._layer),
                 command.rows.eq(self._now.rows),
                 command.position.eq(self._now.position),
-                command.sequence.eq(self.job.sequence),
+                command.sequence.eq(self._job.sequence),
                 command.token.eq(self._now.token),
             ]
 
@@ -276,6 +287,15 @@ class Sequencer(wiring.Component):
                 with m.Case(opcode):
                     source_ok = 1 if src is None else instruction.src < src
                     m.d.comb += in_range.eq(source_ok & (instruction.dst < dst))
+        # A count of nothing would never be reached: n of what streams or gathers, k of what has blocks.
+        counted = {
+            "n": (Opcode.EMBED, Opcode.ROPE_TABLE, Opcode.LOAD, Opcode.NORM, Opcode.MATMUL, Opcode.QUANTIZE),
+            "k": (Opcode.EMBED, Opcode.NORM, Opcode.MATMUL, Opcode.QUANTIZE, Opcode.ATTEND),
+        }
+        for name, opcodes in counted.items():
+            with m.Switch(instruction.opcode):
+                with m.Case(*opcodes), m.If(instruction[name] == 0):
+                    m.d.comb += in_range.eq(0)
         legal = Signal(name="legal_value")
         m.d.comb += legal.eq(known & built & in_range & (self._pc < self.length))
         return targets, legal
