@@ -19,6 +19,7 @@ from .driver.compiler import (
     quantize_model,
 )
 from .driver.evaluate import Evaluation, FloatLogits, evaluate
+from .driver.figures import figures
 from .driver.golden_accelerator import GoldenAccelerator, GoldenLogits
 from .driver.importers import load_model
 from .driver.reference import generate_float
@@ -26,8 +27,10 @@ from .driver.requests import RequestError
 from .driver.runtime import Generation, Session
 from .driver.sampling import Sampling
 from .driver.tokenizer import StreamDecoder
+from .verified import VerifiedAccelerator
 
-DEVICES = ("golden", "float")
+DEVICES = ("rtl", "golden", "float")
+EVALUATORS = ("golden", "float")
 DEFAULT_MODEL = "celosia-tiny"
 DEFAULT_PROMPT = "Once upon a time"
 STREAM_MARGIN = 1.25
@@ -76,6 +79,7 @@ class RunReport:
     bit_exact: bool | None = None
     tensors_compared: int | None = None
     elements_compared: int | None = None
+    mismatch: str | None = None
     cycles: dict[str, Any] | None = None
     bytes: dict[str, int] | None = None
     bus_bytes_per_cycle: int | None = None
@@ -88,6 +92,31 @@ class RunReport:
         """Plain data."""
         return asdict(self)
 
+    def summary(self) -> dict[str, Any]:
+        """The rows of the table that people read."""
+        rows: dict[str, Any] = {
+            "device": self.device,
+            "prompt tokens": len(self.prompt_tokens),
+            "generated tokens": len(self.generated_tokens),
+        }
+        if self.cycles is not None and self.bytes is not None:
+            decode = self.cycles["decode"]
+            rows |= {
+                "bit-exact": self.bit_exact,
+                "compared": f"{self.tensors_compared:,} tensors, {self.elements_compared:,} elements",
+                "cycles of the prompt": self.cycles["prefill"],
+                "cycles per token": round(sum(decode) / len(decode)) if decode else None,
+                "bytes moved": self.bytes,
+                "bus utilization": _percent(self.bus_utilization),
+                "MAC utilization": _percent(self.mac_utilization),
+                "simulated kHz": round(self.simulated_hz / 1000, 1) if self.simulated_hz else None,
+            }
+        return rows | {"seconds": round(self.seconds, 1)}
+
+
+def _percent(share: float | None) -> str | None:
+    return None if share is None else f"{100 * share:.1f} %"
+
 
 def run(
     model: Model,
@@ -97,9 +126,11 @@ def run(
     tokens: Sequence[int] | None = None,
     count: int = 32,
     sampling: Sampling | None = None,
-    device: str = "golden",
+    device: str = "rtl",
     on_text: OnText | None = None,
     progress: Progress | None = None,
+    status: OnText | None = None,
+    waves: Path | None = None,
 ) -> RunReport:
     """Generate text on a device.
 
@@ -107,15 +138,20 @@ def run(
         prompt, tokens: the prompt as text or as ids; neither: a default text.
         count: tokens to generate at most.
         sampling: None is greedy.
-        device: "golden" or "float".
+        device: "rtl" (beside the golden machine, every tensor compared), "golden" or "float".
         on_text: called with each piece of the generated text.
         progress: called while the model is compiled, with bytes packed and in all.
+        status: told what is being done, a line at a time.
+        waves: VCD to write, of the RTL.
 
     Raises:
-        ConfigError, FitError, RequestError: bad input.
+        ConfigError, FitError, RequestError: bad input. ToolMissing, BuildError, CacheError: no simulator.
     """
-    _check_device(device)
+    _check_device(device, DEVICES)
+    if waves is not None and device != "rtl":
+        raise RequestError(f"device is {device!r}: only rtl has waves")
     fed = tokens_of(model, prompt, tokens, DEFAULT_PROMPT)
+    measured: dict[str, Any] = {}
     started = time.perf_counter()
     decoder = StreamDecoder(model.tokenizer) if model.tokenizer else None
 
@@ -125,16 +161,53 @@ def run(
 
     if device == "float":
         generation = generate_float(model, fed, count, sampling, emit)
-    else:
+    elif device == "golden":
         compiled = compile_model(model, config, progress=progress)
         generation = Session(GoldenAccelerator(), compiled).generate(fed, count, sampling, emit)
+    else:
+        compiled = compile_model(model, config, progress=progress)
+        accelerator = VerifiedAccelerator(compiled, report=status, waves=waves)
+        generation = Session(accelerator, compiled).generate(fed, count, sampling, emit)
+        measured = _measured(compiled, accelerator)
+        accelerator.close_device()
     if on_text and decoder:
         on_text(decoder.finish())
-    return _report(model, config, device, generation, time.perf_counter() - started)
+    return _report(model, config, device, generation, time.perf_counter() - started, measured)
 
 
-def _report(model: Model, config: AcceleratorConfig, device: str, generation: Generation, seconds: float) -> RunReport:
+def _measured(compiled: CompiledModel, accelerator: VerifiedAccelerator) -> dict[str, Any]:
+    """The fields of a report that only the RTL has."""
+    found = figures(compiled, accelerator.jobs)
+    comparison, device = accelerator.comparison, accelerator.device
+    return {
+        "bit_exact": comparison.bit_exact,
+        "tensors_compared": comparison.tensors,
+        "elements_compared": comparison.elements,
+        "mismatch": str(comparison.mismatch) if comparison.mismatch else None,
+        "cycles": {"prefill": found.prefill, "decode": list(found.decode)},
+        "bytes": {
+            "weights": found.weights,
+            "kv": found.kv,
+            "activations": found.activations,
+            "program": found.program,
+        },
+        "bus_bytes_per_cycle": derive(compiled.config).bus_bytes,
+        "bus_utilization": found.bus_utilization,
+        "mac_utilization": found.mac_utilization,
+        "simulated_hz": device.cycles / device.seconds if device.seconds else None,
+    }
+
+
+def _report(
+    model: Model,
+    config: AcceleratorConfig,
+    device: str,
+    generation: Generation,
+    seconds: float,
+    measured: dict[str, Any],
+) -> RunReport:
     return RunReport(
+        **measured,
         model=model.config.name,
         config=config.name,
         device=device,
@@ -145,9 +218,9 @@ def _report(model: Model, config: AcceleratorConfig, device: str, generation: Ge
     )
 
 
-def _check_device(device: str) -> None:
-    if device not in DEVICES:
-        raise RequestError(f"device is {device!r}: it must be one of {', '.join(DEVICES)}")
+def _check_device(device: str, devices: Sequence[str]) -> None:
+    if device not in devices:
+        raise RequestError(f"device is {device!r}: it must be one of {', '.join(devices)}")
 
 
 def evaluate_model(
@@ -165,7 +238,7 @@ def evaluate_model(
     Raises:
         ConfigError, FitError, RequestError: bad input.
     """
-    _check_device(device)
+    _check_device(device, EVALUATORS)
     ids = tokens_of(model, text, tokens, "")
     if device == "float":
         _check_window(window, model.config.context_length)

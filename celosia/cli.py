@@ -1,6 +1,7 @@
 """The `celosia` command: options in, a function of `api` called, its result printed."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ import click
 from . import api
 from .arch.config import load_config
 from .arch.model import BLOCK_FORMATS
-from .console import CommandGroup, progress, table
+from .console import MISMATCH, CommandGroup, progress, table
 from .driver.compiler import AUTO
 from .driver.pull import CATALOG, pull_with_bar
 from .driver.requests import RequestError
 from .driver.sampling import Sampling
+from .generate import generate
 
 Command = Callable[..., Any]
 
@@ -109,7 +111,8 @@ def compile_(
 @click.option("--top-k", type=int, help="Sample among the best K only.")
 @click.option("--top-p", type=float, default=1.0, show_default=True, help="Sample among the best that reach P.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the sampling.")
-@click.option("--device", type=click.Choice(api.DEVICES), default="golden", show_default=True)
+@click.option("--device", type=click.Choice(api.DEVICES), default="rtl", show_default=True)
+@click.option("--waves", type=click.Path(path_type=Path), metavar="F", help="Write a VCD of the RTL.")
 @_json
 def run(
     model: str | None,
@@ -122,9 +125,10 @@ def run(
     top_p: float,
     seed: int,
     device: str,
+    waves: Path | None,
     as_json: bool,
 ) -> None:
-    """Generate text on a device.
+    """Generate text on a device; on the RTL, compare every tensor with the golden machine (exit code 1: they differ).
 
     Example: celosia run --prompt "Once upon a time" -n 64
     """
@@ -142,18 +146,55 @@ def run(
             device=device,
             on_text=None if as_json else _stream(report.stop),
             progress=report,
+            status=report.status,
+            waves=waves,
         )
+    _show_run(result, as_json)
+
+
+def _show_run(result: api.RunReport, as_json: bool) -> None:
+    """Print a run; exit with 1 where RTL and golden differ."""
     if as_json:
         click.echo(json.dumps(result.to_json()))
-        return
-    click.echo()
+    else:
+        click.echo()
+        table(f"{result.model} on {result.config}", result.summary())
+    if result.bit_exact is False:
+        click.echo(f"celosia: RTL and golden differ: {result.mismatch}", err=True)
+        sys.exit(MISMATCH)
+
+
+@main.command("demo")
+@click.pass_context
+def demo(context: click.Context) -> None:
+    """Generate the default accelerator, run the embedded model on its RTL, compare every tensor.
+
+    Example: celosia demo
+    """
+    click.echo(api.DEFAULT_PROMPT, nl=False)
+    context.invoke(run, count=48, device="rtl")
+
+
+@main.command("generate")
+@_config
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder to write into.")
+@_json
+def generate_(config: str | None, output: Path, as_json: bool) -> None:
+    """Write an accelerator: Verilog, file list, manifest, register map, C header and documentation.
+
+    Example: celosia generate --config kria -o build/kria
+    """
+    chosen = load_config(config)
+    with progress("generating") as report:
+        manifest = generate(chosen, output, status=report.status)
     rows = {
-        "device": result.device,
-        "prompt tokens": len(result.prompt_tokens),
-        "generated tokens": len(result.generated_tokens),
-        "seconds": result.seconds,
+        "config": chosen.name,
+        "output": str(output),
+        "macs_per_cycle": manifest["derived"]["macs_per_cycle"],
+        "verilog_bytes": manifest["verilog_bytes"],
+        "seconds": manifest["seconds"],
     }
-    table(f"{result.model} on {result.config}", rows)
+    _print("Generated", rows, as_json)
 
 
 def _stream(before: Callable[[], None]) -> Callable[[str], None]:
@@ -173,7 +214,7 @@ def _stream(before: Callable[[], None]) -> Callable[[str], None]:
 @click.option("--tokens", type=TokenList(), help="Token ids, instead of a text.")
 @click.option("--window", type=int, default=512, show_default=True, help="Tokens in a window.")
 @click.option("--limit", type=click.IntRange(2), help="Only the first tokens of the text.")
-@click.option("--device", type=click.Choice(api.DEVICES), default="golden", show_default=True)
+@click.option("--device", type=click.Choice(api.EVALUATORS), default="golden", show_default=True)
 @_json
 def evaluate(
     model: str | None,

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.status import Status
 from rich.table import Table
 
 from .arch.config import ConfigError
@@ -16,13 +17,28 @@ from .driver.compiler import FitError
 from .driver.device import AcceleratorError
 from .driver.errors import ModelError
 from .driver.requests import RequestError
+from .sim.build import BuildError
+from .sim.cache import CacheError
+from .sim.rtl import SimulationError
 from .sim.toolchain import ToolMissing
 
-BAD_INPUT, INTERRUPTED = 2, 130
+MISMATCH, BAD_INPUT, INTERRUPTED = 1, 2, 130
 PATIENCE_SECONDS = 1.0
 """Work that takes longer shows progress."""
 
-USER_ERRORS = (ModelError, ConfigError, FitError, RequestError, ToolMissing, AcceleratorError, OSError, MemoryError)
+USER_ERRORS = (
+    ModelError,
+    ConfigError,
+    FitError,
+    RequestError,
+    ToolMissing,
+    BuildError,
+    CacheError,
+    SimulationError,
+    AcceleratorError,
+    OSError,
+    MemoryError,
+)
 """What a user can act on: one line, exit code 2. Anything else is a bug and shows its traceback."""
 
 
@@ -50,6 +66,7 @@ class Reporter:
     def __init__(self, label: str) -> None:
         self._label, self._started = label, time.perf_counter()
         self._bar: Progress | None = None
+        self._spinner: Status | None = None
 
     def __call__(self, done: int, total: int) -> None:
         """`done` of `total` is finished."""
@@ -62,10 +79,24 @@ class Reporter:
             self._task = self._bar.add_task(self._label, total=total)
         self._bar.update(self._task, completed=done, total=total)
 
-    def stop(self) -> None:
-        """Remove the bar."""
-        if self._bar:
+    def status(self, text: str) -> None:
+        """What is being done, where nobody knows how much of it there is: a line that replaces itself."""
+        if time.perf_counter() - self._started < PATIENCE_SECONDS:
+            return
+        if self._bar is not None:
             self._bar.stop()
+            self._bar = None
+        if self._spinner is None:
+            self._spinner = Console(stderr=True).status(text)
+            self._spinner.start()
+        self._spinner.update(text)
+
+    def stop(self) -> None:
+        """Remove bar and status."""
+        for shown in (self._bar, self._spinner):
+            if shown is not None:
+                shown.stop()
+        self._bar = self._spinner = None
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 import json
 import shutil
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ VERILOG_FILE, LIST_FILE, MANIFEST_FILE = "celosia.v", "files.f", "manifest.json"
 TOP = "celosia"
 
 
-def generate(config: AcceleratorConfig, folder: Path) -> dict[str, Any]:
+def generate(config: AcceleratorConfig, folder: Path, status: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
     """Write Verilog, file list, manifest, SystemRDL, C header and register documentation.
 
     Either all files are written or none is. Returns the manifest.
@@ -24,8 +26,11 @@ def generate(config: AcceleratorConfig, folder: Path) -> dict[str, Any]:
     Raises:
         OSError: the folder cannot be written.
     """
+    started = time.perf_counter()
+    status("elaborating")
     verilog = accelerator_verilog(config, name=TOP)
     manifest = accelerator_manifest(config, verilog)
+    status("writing")
     with tempfile.TemporaryDirectory() as work:
         pages = Path(work) / "registers"
         write_html(pages)
@@ -41,7 +46,7 @@ def generate(config: AcceleratorConfig, folder: Path) -> dict[str, Any]:
                 "registers": lambda path: shutil.copytree(pages, path),
             },
         )
-    return manifest
+    return {**manifest, "seconds": round(time.perf_counter() - started, 1)}
 
 
 def accelerator_manifest(config: AcceleratorConfig, verilog: str) -> dict[str, Any]:

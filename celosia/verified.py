@@ -20,7 +20,7 @@ class VerifiedAccelerator:
     Parameters
     ----------
     report : Callable
-        Told what is being built, when it takes longer than a moment.
+        Told what is being done, a line at a time: it builds, it simulates.
     waves : Path or None
         Write a VCD there.
 
@@ -37,6 +37,8 @@ class VerifiedAccelerator:
     ) -> None:
         size = memory_bytes_for(compiled.config, compiled.memory.total_bytes)
         self.device = RtlDevice(compiled.config, size, waves=waves, report=report)
+        if report is not None:
+            self.device.on_slice = lambda: report(f"simulating: {self.device.cycles:,} cycles")
         self.rtl = RegisterAccelerator(self.device)
         self._retired: list[Retired] = []
         self.golden = GoldenAccelerator(self._retired.append)
