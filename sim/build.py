@@ -50,21 +50,31 @@ def build_device(
     )
     source = (_SOURCES / "device.cpp").read_text()
     flags = _flags(waves)
-    # The sources stand for the Verilog: making it only to find the build takes seconds.
-    key = content_key(
-        repr(config), _design_sources(), version("amaranth"), header, source, " ".join(flags), toolchain.version_text
-    )
+    verilog = _verilog(config, trace=trace, report=report)
+    key = content_key(verilog, header, source, " ".join(flags), toolchain.version_text)
 
     def build(folder: Path) -> None:
         if report:
             report("compiling the simulator (once per design)")
-        (folder / "top.v").write_text(accelerator_verilog(config, trace=trace))
+        (folder / "top.v").write_text(verilog)
         (folder / "ports.h").write_text(header + "\n")
         (folder / "device.cpp").write_text(source)
         (folder / "waivers.vlt").write_text((_SOURCES / "waivers.vlt").read_text())
         _compile(folder, flags, toolchain)
 
     return cached_build("device", key, build) / LIBRARY
+
+
+def _verilog(config: AcceleratorConfig, *, trace: bool, report: Callable[[str], None] | None) -> str:
+    """The design's Verilog, made once per content of the sources: making it takes longer than finding it."""
+
+    def elaborate(folder: Path) -> None:
+        if report:
+            report("elaborating the design")
+        (folder / "top.v").write_text(accelerator_verilog(config, trace=trace))
+
+    key = content_key(repr(config), str(trace), _design_sources(), version("amaranth"))
+    return (cached_build("verilog", key, elaborate) / "top.v").read_text()
 
 
 def _design_sources() -> bytes:
