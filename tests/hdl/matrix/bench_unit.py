@@ -110,6 +110,11 @@ class Unit:
         self.macs += matmul.computed_rows * groups * channels * matmul.k * 32
         return weights
 
+    def queue_tile(self, weight_format: WeightFormat) -> None:
+        """Queues a single tile."""
+        blocks = [random_stored(self.random, weight_format) for _ in range(self.layouts.channels)]
+        self.i_raw.send([pack_raw(blocks, weight_format)])
+
     def reference(self, matmul: Matmul, weights: Any) -> list[list[int]]:
         """Results before the residual, [row][channel], padded channels included."""
         rows, channels = self.layouts.rows, self.layouts.channels
@@ -217,6 +222,11 @@ async def finds_the_best(dut: Any) -> None:
         assert got == [{"value": logits[c], "id": c} for c in best], f"n = {n}"
         assert int(dut.candidate_count.value) == len(best)
     await unit.check_scratchpad()
+    # The next region's tiles are there before its instruction: none may be taken, it would be read in the old format.
+    taken = unit.i_raw.transfers
+    unit.queue_tile(chosen_format(unit))
+    await unit.bench.cycles(30)
+    assert unit.i_raw.transfers == taken, "took a tile of no instruction"
 
 
 def number(word: int) -> float:
