@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from celosia.hdl.stream.unit import StreamUnit
 
+from celosia.hdl.stream.unit import StreamUnit
 from tests.harness.runner import run_bench
 
 from .configs import CONFIGS
