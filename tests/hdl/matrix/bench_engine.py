@@ -191,6 +191,17 @@ async def full_speed(dut: Any) -> None:
 
 
 @cocotb.test()
+async def waits_for_room(dut: Any) -> None:
+    """Results that hardly anybody takes: the engine stops before the queue overruns, and loses none."""
+    engine = await Engine.start(dut)
+    await engine.load((-12, -4))
+    engine.o.stall = 0.98
+    for _ in range(6):
+        product(engine, groups=8, row_groups=1, blocks=1)
+    await engine.check()
+
+
+@cocotb.test()
 async def probabilities(dut: Any) -> None:
     """Accumulators are scaled down by every shift, flushed by 255, and both halves of the index are used."""
     engine = await Engine.start(dut)
