@@ -101,11 +101,16 @@ class SoftmaxQuantize(wiring.Component):
         exponents = pick(m, parts(self.exponents.data, shape.lanes * 8), chosen, name="exponents")
         scaled = Signal(layouts.powers, reset_less=True)
         for lane in range(shape.lanes):
-            exponent = Signal(signed(8), name=f"exponent_{lane}")
-            m.d.comb += exponent.eq(exponents.word_select(lane, 8))
-            m.d.sync += scaled[lane].eq(scale_signed(self.powers.data[lane], exponent))
+            # A memory's output is late in the cycle: a register before the arithmetic.
+            exponent = Signal(signed(8), name=f"exponent_{lane}", reset_less=True)
+            power = Signal(32, name=f"power_{lane}", reset_less=True)
+            m.d.sync += [
+                exponent.eq(exponents.word_select(lane, 8)),
+                power.eq(self.powers.data[lane]),
+                scaled[lane].eq(scale_signed(power, exponent)),
+            ]
         m.d.comb += [
-            quantizer.valid.eq(delay_valid(m, issue, 2, name="scaled_valid")),
+            quantizer.valid.eq(delay_valid(m, issue, 3, name="scaled_valid")),
             quantizer.i.eq(scaled),
         ]
         self._write(m, quantizer, blocks)
