@@ -15,6 +15,15 @@ ZERO_MEMORY = re.compile(r"^ *initial begin\n(?: *\S+ *\[\d+\] = \d+'h0+;\n)+ *e
 """The initial zeros of a memory. No unit reads what it has not written, and a line a word is megabytes."""
 
 
+TRIGGER = re.compile(r"\\\$auto\$verilog_backend\.cc:\d+:dump_module\$\d+ ")
+"""What Yosys adds to make combinational processes run once at the start: numbered, so that no two modules are equal."""
+
+MODULE = re.compile(r"^(?=module )", re.MULTILINE)
+NAME = re.compile(r"module (\\\S+|\w+) ?")
+INSTANCE = re.compile(r"^(  )(\\\S+|\w+)( +(?:\\\S+ +|\w+) *\()$", re.MULTILINE)
+"""Verilog as Yosys writes it: a module's first line, and an instance's."""
+
+
 def accelerator_verilog(config: AcceleratorConfig, *, trace: bool = False, name: str = TOP) -> str:
     """One Verilog file with the whole design; the same config gives the same text.
 
@@ -23,7 +32,37 @@ def accelerator_verilog(config: AcceleratorConfig, *, trace: bool = False, name:
         name: of the top module.
     """
     text = verilog.convert(Accelerator(config, trace=trace), name=name, emit_src=False, strip_internal_attrs=True)
-    return ZERO_MEMORY.sub("", text)
+    return _merge_identical(TRIGGER.sub("initial_trigger ", ZERO_MEMORY.sub("", text)))
+
+
+def _merge_identical(text: str) -> str:
+    """One module for all instances with the same content: hundreds of adders and tables become one each."""
+    head, *modules = MODULE.split(text)
+    while True:
+        kept: dict[str, str] = {}
+        renamed: dict[str, str] = {}
+        unique = []
+        for module in modules:
+            name, body = _split_name(module)
+            first = kept.setdefault(body, name)
+            if first == name:
+                unique.append(module)
+            else:
+                renamed[name] = first
+        if not renamed:
+            return head + "".join(modules)
+        modules = [_rename_instances(module, renamed) for module in unique]
+
+
+def _rename_instances(module: str, renamed: dict[str, str]) -> str:
+    return INSTANCE.sub(lambda match: f"{match[1]}{renamed.get(match[2], match[2])}{match[3]}", module)
+
+
+def _split_name(module: str) -> tuple[str, str]:
+    match = NAME.match(module)
+    if match is None:
+        raise AssertionError(f"no module name in {module[:60]!r}")
+    return match[1], module[match.end() :]
 
 
 def accelerator_ports(config: AcceleratorConfig) -> list[tuple[str, str, int]]:
