@@ -67,21 +67,10 @@ class ReadMemory:
         self._ready = False
         self._port = {
             name: getattr(dut, f"axi__{name}")
-            for name in [
-                "arid",
-                "araddr",
-                "arlen",
-                "arsize",
-                "arburst",
-                "arvalid",
-                "arready",
-                "rid",
-                "rdata",
-                "rresp",
-                "rlast",
-                "rvalid",
-                "rready",
-            ]
+            for name in (
+                *("arid", "araddr", "arlen", "arsize", "arburst", "arvalid", "arready"),
+                *("rid", "rdata", "rresp", "rlast", "rvalid", "rready"),
+            )
         }
         self._port["rvalid"].value = 0
         self._port["arready"].value = 0

@@ -38,7 +38,7 @@ def _operand(config: AcceleratorConfig, random: Random, first: int, flags: Flag 
     kind = random.choice([Opcode.LOAD, Opcode.ROPE_TABLE, Opcode.MATMUL, Opcode.MATMUL, Opcode.NORM])
     if kind is Opcode.MATMUL:
         return _matmul(config, random, first, flags)
-    return Instruction(kind, flags=flags, n=32 * random.randint(1, 3), **_place(config, random, first))
+    return Instruction(kind, flags=flags, n=32 * random.randint(1, 3), k=1, **_place(config, random, first))
 
 
 def random_program(config: AcceleratorConfig, random: Random) -> tuple[list[Instruction], int]:
@@ -54,7 +54,7 @@ def random_program(config: AcceleratorConfig, random: Random) -> tuple[list[Inst
     paging = {"base": cache.page_bytes, "stride": cache.layer_bytes, "aux": geometry.encode()}
     # Up to three passes over the pages in a full chunk.
     most_groups = ceil_div(config.vector.chunk * geometry.rows_per_token, config.array.rows)
-    program = [Instruction(Opcode.EMBED), _operand(config, random, 0)]
+    program = [Instruction(Opcode.EMBED, n=10, k=1), _operand(config, random, 0)]
     split = random.randint(1, LAYERS - 1)
     for first, end in ((0, split), (split, LAYERS)):
         program.append(Instruction(Opcode.LOOP, k=first, n=end))
