@@ -165,6 +165,7 @@ class ScaleFifo(wiring.Component):
         reading, last = Signal(), Signal()
         unit = Signal(unit_layout(self.beat_bits))
         m.d.comb += [
+            self.used.eq(beats.level),
             beats.w_en.eq(self.write),
             beats.w_data.eq(self.beat),
             now_left.eq(Mux(fresh, content.units, left)),
@@ -179,7 +180,6 @@ class ScaleFifo(wiring.Component):
             self.o.payload.eq(queue.r_data),
             queue.r_en.eq(self.o.ready),
         ]
-        m.d.sync += self.used.eq(beats.level)
         self._slice(m, beats.r_data, slice_index, unit, last_slice)
         with m.If(reading):
             m.d.sync += [left.eq(now_left - 1), fresh.eq(last), slice_index.eq(slice_index + 1)]

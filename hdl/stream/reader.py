@@ -1,6 +1,6 @@
 """The AXI4 read master: long stream regions on id 0, single auxiliary beats on id 1."""
 
-from amaranth import Cat, Module, Mux, ResetInserter, Signal, Value
+from amaranth import Cat, Module, Mux, ResetInserter, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -36,7 +36,7 @@ class Reader(wiring.Component):
         axi : Out(axi4_read).
         i : In(stream(REGION)).
         beat_valid : Out(1), beat : Out(W*8), stream data; there is no ready.
-        space, scale_space : In(16), beats that the FIFOs behind can take: of any kind; of scales among them.
+        space, scale_space : In(signed(16)), beats that the FIFOs behind can take: of any kind; of scales among them.
         auxiliary : In(auxiliary_port), answered in order.
         clear : In(1), drop regions and data; drained : Out(1), nothing is in flight.
         fault_valid : Out(1), fault : Out(FAULT), BUS_READ with the burst's address.
@@ -54,8 +54,8 @@ class Reader(wiring.Component):
                 "i": In(stream.Signature(REGION)),
                 "beat_valid": Out(1),
                 "beat": Out(bits),
-                "space": In(16),
-                "scale_space": In(16),
+                "space": In(signed(16)),
+                "scale_space": In(signed(16)),
                 "auxiliary": In(auxiliary_port(bits)),
                 "clear": In(1),
                 "drained": Out(1),

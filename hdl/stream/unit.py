@@ -208,16 +208,12 @@ class StreamUnit(wiring.Component):
     def _space(self, m: Module, payload: PayloadFifo, scale: ScaleFifo, accepted: object, arrived: Signal) -> None:
         """What the reader may ask for: every region on its way may waste all but one bank of a row."""
         waste = payload.banks - 1
-        regions = Signal(range(MOST_REGIONS * 2))
-        held, held_scales = Signal(16), Signal(16)
-        m.d.sync += regions.eq(Mux(self.clear, 0, regions + accepted - arrived))
-        m.d.comb += [
-            held.eq(payload.used + regions * waste + IN_TRANSIT + payload.banks),
-            held_scales.eq(scale.used + IN_TRANSIT),
-        ]
+        promised = Signal(range(self.regions * waste + payload.banks))
+        step = Mux(accepted, waste, 0) - Mux(arrived, waste, 0)
         m.d.sync += [
-            self._reader.space.eq(Mux(held < payload.depth, payload.depth - held, 0)),
-            self._reader.scale_space.eq(Mux(held_scales < scale.depth, scale.depth - held_scales, 0)),
+            promised.eq(Mux(self.clear, 0, promised + step)),
+            self._reader.space.eq(payload.depth - IN_TRANSIT - payload.used - promised),
+            self._reader.scale_space.eq(scale.depth - IN_TRANSIT - scale.used),
         ]
 
     def _scales_per_burst(self, m: Module, region: data.View) -> Signal:
