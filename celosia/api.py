@@ -23,7 +23,7 @@ from .driver.figures import figures
 from .driver.golden_accelerator import GoldenAccelerator, GoldenLogits
 from .driver.importers import load_model
 from .driver.reference import generate_float
-from .driver.requests import RequestError
+from .driver.requests import CONTEXT_FIX, RequestError, check_prompt
 from .driver.runtime import Generation, Session
 from .driver.sampling import Sampling
 from .driver.tokenizer import StreamDecoder
@@ -89,8 +89,8 @@ class RunReport:
     seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
+        """Plain data; a mismatch is for people, who read it on stderr."""
+        return {name: value for name, value in asdict(self).items() if name != "mismatch"}
 
     def summary(self) -> dict[str, Any]:
         """The rows of the table that people read."""
@@ -166,6 +166,15 @@ def run(
         generation = Session(GoldenAccelerator(), compiled).generate(fed, count, sampling, emit)
     else:
         compiled = compile_model(model, config, progress=progress)
+        check_prompt(
+            fed,
+            count,
+            unfed=0,
+            position=0,
+            context=compiled.context,
+            vocabulary=compiled.model.vocab_size,
+            fix=CONTEXT_FIX,
+        )
         accelerator = VerifiedAccelerator(compiled, report=status, waves=waves)
         generation = Session(accelerator, compiled).generate(fed, count, sampling, emit)
         measured = _measured(compiled, accelerator)

@@ -7,6 +7,10 @@ class RequestError(ValueError):
     """A request that this model on this config cannot serve: names what was asked for, and what is possible."""
 
 
+CONTEXT_FIX = "shorten the prompt or raise cache.pages_per_sequence and cache.pages"
+"""How to get a longer prompt onto a device."""
+
+
 def check_prompt(
     prompt: Sequence[int], count: int, *, unfed: int, position: int, context: int, vocabulary: int, fix: str
 ) -> None:

@@ -7,7 +7,7 @@ from ..arch.formats import BLOCK
 from ..arch.layout import ceil_div
 from .compiler import CompiledModel
 from .device import Accelerator, Job, JobResult
-from .requests import RequestError, check_prompt
+from .requests import CONTEXT_FIX, RequestError, check_prompt
 from .sampling import Sampler, Sampling
 
 OnToken = Callable[[int], None]
@@ -142,7 +142,7 @@ class Session:
             position=self.position,
             context=self.compiled.context,
             vocabulary=self.compiled.model.vocab_size,
-            fix="shorten the prompt or raise cache.pages_per_sequence and cache.pages",
+            fix=CONTEXT_FIX,
         )
         room = self.compiled.context - self.position - len(tokens) + 1
         goal = min(count, room)

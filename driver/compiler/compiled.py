@@ -193,6 +193,9 @@ def write_folder(folder: Path, files: dict[str, Callable[[Path], object]]) -> No
                 raise OSError(error.errno, error.strerror, str(folder / name)) from None
         folder.mkdir(exist_ok=True)
         for name in files:
+            # A folder does not replace a folder that has something in it.
+            if (staging / name).is_dir():
+                shutil.rmtree(folder / name, ignore_errors=True)
             (staging / name).replace(folder / name)
     except BaseException:
         if created:

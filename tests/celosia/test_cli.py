@@ -2,15 +2,19 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from celosia import api
 from celosia.cli import main
+from celosia.compare import Comparison
 from celosia.driver.compiler import CompiledModel
+from celosia.golden.records import TensorWrite
+from celosia.sim.rtl import Writes
 
-COMMANDS = ("compile", "run", "eval", "pull", "info")
+COMMANDS = ("generate", "compile", "run", "demo", "eval", "pull", "info")
 
 
 def _invoke(*arguments: str) -> Result:
@@ -52,13 +56,55 @@ def test_golden_writes_the_text_of_the_reference() -> None:
     assert golden["bit_exact"] is None
 
 
+def test_rtl_is_bit_exact_and_measured() -> None:
+    result = _invoke("run", "--prompt", "The cat", "-n", "3", "--json")
+    assert result.exit_code == 0, result.output
+    rtl = json.loads(result.stdout)
+    golden = json.loads(_invoke("run", "--prompt", "The cat", "-n", "3", "--device", "golden", "--json").stdout)
+    assert rtl["generated_tokens"] == golden["generated_tokens"]
+    assert rtl["bit_exact"] is True
+    assert rtl["tensors_compared"] > 100
+    assert len(rtl["cycles"]["decode"]) == 2
+    assert 0.5 < rtl["bus_utilization"] <= 1
+    assert rtl["bytes"]["activations"] == 0
+
+
+def test_a_difference_is_named_and_exits_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Comparison._scratchpad
+
+    def flipped(self: Comparison, tensor: TensorWrite, writes: Writes) -> Any:
+        values, seen = original(self, tensor, writes)
+        values[0, 5] ^= 1
+        return values, seen
+
+    monkeypatch.setattr(Comparison, "_scratchpad", flipped)
+    result = _invoke("run", "--prompt", "The cat", "-n", "1", "--json")
+    assert result.exit_code == 1
+    assert "RTL and golden differ: pass 0, layer 0, instruction 0 EMBED, tensor x, element [0, 5]" in result.stderr
+    assert json.loads(result.stdout)["bit_exact"] is False
+
+
+def test_generate_writes_all_files_twice(tmp_path: Path) -> None:
+    for _ in range(2):
+        result = _invoke("generate", "--config", "ecp5", "-o", str(tmp_path / "out"), "--json")
+        assert result.exit_code == 0, result.output
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written == {
+        "celosia.v", "files.f", "manifest.json", "celosia.rdl", "celosia.h", "registers.md", "registers",
+    }  # fmt: skip
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    verilog = (tmp_path / "out" / "celosia.v").read_text()
+    assert all(port["name"] in verilog for port in manifest["ports"])
+    assert not any(port["name"].startswith("trace") for port in manifest["ports"])
+
+
 def test_text_streams_to_people() -> None:
-    text = json.loads(_invoke("run", "-n", "20", "--json").stdout)["text"]
-    assert _invoke("run", "-n", "20").stdout.startswith(text)
+    text = json.loads(_invoke("run", "-n", "20", "--device", "golden", "--json").stdout)["text"]
+    assert _invoke("run", "-n", "20", "--device", "golden").stdout.startswith(text)
 
 
 def test_token_ids_instead_of_a_text() -> None:
-    result = _invoke("run", "--tokens", "84, 104 101", "-n", "2", "--json")
+    result = _invoke("run", "--tokens", "84, 104 101", "-n", "2", "--device", "golden", "--json")
     assert json.loads(result.stdout)["prompt_tokens"] == [84, 104, 101]
 
 
