@@ -1,0 +1,59 @@
+"""docs/config.md is the config: every field with its default, and ranges whose ends are where the check puts them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from celosia.arch.config import AcceleratorConfig, ConfigError, derive, preset_names
+
+PAGE = (Path(__file__).parents[2] / "docs" / "config.md").read_text()
+ROWS = {
+    row[0]: row[1:]
+    for row in re.findall(r"^\| `(\w+\.\w+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", PAGE, re.MULTILINE)
+}
+RANGES = {name: (int(m[1]), int(m[2])) for name, row in ROWS.items() if (m := re.search(r"(\d+) to (\d+)", row[2]))}
+
+
+def _defaults() -> dict[str, Any]:
+    groups = {f.name: getattr(AcceleratorConfig(), f.name) for f in fields(AcceleratorConfig) if f.name != "name"}
+    return {f"{g}.{f.name}": getattr(group, f.name) for g, group in groups.items() for f in fields(group)}
+
+
+def _with(name: str, value: object) -> AcceleratorConfig:
+    group, field = name.split(".")
+    config = AcceleratorConfig()
+    return replace(config, **{group: replace(getattr(config, group), **{field: value})})
+
+
+def _complaint(name: str, value: object) -> str:
+    """What is wrong with the default config with this one value; "" if nothing is."""
+    try:
+        derive(_with(name, value))
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+def test_every_field_with_its_default() -> None:
+    shown = {name: ", ".join(v) if isinstance(v, tuple) else str(v) for name, v in _defaults().items()}
+    assert {name: row[1] for name, row in ROWS.items()} == shown
+    assert len(RANGES) == len(ROWS) - 4, "all but channels, formats, tail words and the clock"
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_ranges_end_where_the_check_ends(name: str) -> None:
+    low, high = RANGES[name]
+    for value in (low - 1, high + 1):
+        assert _complaint(name, value).startswith(f"{name} = {value}: ")
+    for value in (low, high):
+        # An end may be illegal beside the other defaults, but not because of the range.
+        assert not re.match(rf"{re.escape(name)} = .* from {low} to {high}", _complaint(name, value))
+
+
+def test_presets_are_named() -> None:
+    assert set(re.findall(r"`(\w+)` \(\d+ MACs", PAGE)) == set(preset_names())
