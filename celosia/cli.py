@@ -11,12 +11,16 @@ import click
 from . import api
 from .arch.config import load_config
 from .arch.model import BLOCK_FORMATS
+from .boards.synth import TARGETS, synthesize
+from .boards.table import write_table
+from .boards.units import ACCELERATOR
 from .console import MISMATCH, CommandGroup, progress, table
 from .driver.compiler import AUTO
 from .driver.pull import CATALOG, pull_with_bar
 from .driver.requests import RequestError
 from .driver.sampling import Sampling
 from .generate import generate
+from .sim.cache import cached_build
 
 Command = Callable[..., Any]
 
@@ -195,6 +199,29 @@ def generate_(config: str | None, output: Path, as_json: bool) -> None:
         "seconds": manifest["seconds"],
     }
     _print("Generated", rows, as_json)
+
+
+@main.command("synth")
+@_config
+@click.option("--unit", default=ACCELERATOR, show_default=True, metavar="NAME", help="A unit; a wrong name lists all.")
+@click.option("--target", default="ecp5", show_default=True, help=f"FPGA family: {' or '.join(TARGETS)}.")
+@click.option(
+    "--table", "document", type=click.Path(path_type=Path), metavar="FILE", help="Renew FILE's table instead."
+)
+@_json
+def synth(config: str | None, unit: str, target: str, document: Path | None, as_json: bool) -> None:
+    """Area of a unit, and its fmax and critical path on ECP5.
+
+    Example: celosia synth --config ecp5 --unit engine --target ecp5
+    """
+    chosen = load_config(config)
+    if document is not None:
+        with progress("synthesizing") as report:
+            write_table(document, cached=cached_build, progress=report)
+        return
+    with progress(f"synthesizing {unit}") as report:
+        result = synthesize(chosen, unit, target, cached=cached_build, progress=report)
+    _print(f"{unit} on {target}", result.to_json(), as_json)
 
 
 def _stream(before: Callable[[], None]) -> Callable[[str], None]:

@@ -13,6 +13,7 @@ from rich.status import Status
 from rich.table import Table
 
 from .arch.config import ConfigError
+from .boards.errors import SynthesisError
 from .driver.compiler import FitError
 from .driver.device import AcceleratorError
 from .driver.errors import ModelError
@@ -35,6 +36,7 @@ USER_ERRORS = (
     BuildError,
     CacheError,
     SimulationError,
+    SynthesisError,
     AcceleratorError,
     OSError,
     MemoryError,

