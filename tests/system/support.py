@@ -1,13 +1,12 @@
 """A model on the RTL and on the golden machine at once, and the two configs that the tests compile."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from celosia.arch.config import AcceleratorConfig, Array, Bus, Cache, Control, Stream, Vector
-from celosia.arch.isa import Instruction
 from celosia.compare import Comparison
 from celosia.driver.compiler import CompiledModel, compile_model
 from celosia.driver.device import AcceleratorError, Job, JobResult
@@ -73,17 +72,14 @@ class Pair:
     Parameters
     ----------
     latency : cycles of the RTL's memory.
-    damage : replaces instructions of the program, by index; both machines get them.
 
     Attributes
     ----------
     recordings : what the RTL did, job by job.
     """
 
-    def __init__(
-        self, compiled: CompiledModel, *, latency: int = LATENCY_CYCLES, damage: dict[int, bytes] | None = None
-    ) -> None:
-        self.compiled = compiled if damage is None else _damaged(compiled, damage)
+    def __init__(self, compiled: CompiledModel, *, latency: int = LATENCY_CYCLES) -> None:
+        self.compiled = compiled
         size = memory_bytes_for(compiled.config, compiled.memory.total_bytes)
         self.device = RtlDevice(compiled.config, size, latency=latency)
         self.rtl = RegisterAccelerator(self.device)
@@ -98,7 +94,12 @@ class Pair:
         self.rtl.load(compiled)
         self.golden.load(compiled)
         if not self.recordings:
-            self.golden.machine.memory[len(compiled.image) :] = POISON
+            self.poison()
+
+    def poison(self) -> None:
+        """Forget what is in the cache of both."""
+        self.golden.machine.memory[len(self.compiled.image) :] = POISON
+        self.device.memory[len(self.compiled.image) :] = POISON
 
     def open(self, sequence: int, pages: tuple[int, ...]) -> None:
         """Open a sequence on both."""
@@ -141,20 +142,6 @@ class Pair:
         raise AssertionError(f"the job succeeded: {result.tokens}")
 
 
-def _damaged(compiled: CompiledModel, damage: dict[int, bytes]) -> CompiledModel:
-    image = compiled.image.copy()
-    program = list(compiled.program)
-    start = compiled.memory.region("program").offset
-    for index, code in damage.items():
-        image[start + index * len(code) : start + (index + 1) * len(code)] = np.frombuffer(code, np.uint8)
-    return replace(compiled, image=image, program=tuple(program))
-
-
 def find(compiled: CompiledModel, opcode: int, number: int = 0) -> int:
     """Index of the `number`-th instruction with an opcode."""
     return [i for i, instruction in enumerate(compiled.program) if instruction.opcode == opcode][number]
-
-
-def recoded(instruction: Instruction, **changes: int) -> bytes:
-    """An instruction with other fields, encoded."""
-    return replace(instruction, **changes).encode()
