@@ -1,6 +1,6 @@
 """The second program counter: walks the program ahead of the sequencer and asks for what its instructions take."""
 
-from amaranth import Module, Signal
+from amaranth import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -73,7 +73,8 @@ class Prefetcher(wiring.Component):
             pages.kv_base.eq(self.kv_base),
             self.fault_valid.eq(pages.fault),
             self.fault.status.eq(Status.PAGE_UNMAPPED),
-            self.fault.address.eq(pages.index << 5),
+            # The pass's own position if its page is missing: what the page writer would say of the same page.
+            self.fault.address.eq(Mux(pages.index == now.position >> 5, now.position, pages.index << 5)),
         ]
         with m.FSM():
             with m.State("Idle"):
