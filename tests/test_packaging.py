@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 import zipfile
 from pathlib import Path
 
@@ -68,3 +71,38 @@ def test_wheel_imports_away_from_the_tree(wheel: Path, tmp_path: Path) -> None:
         text=True,
     )
     assert all(str(tmp_path / "site" / "celosia") in path for path in process.stdout.split())
+
+
+def test_wheel_in_an_empty_venv_generates_verilog(wheel: Path, tmp_path: Path) -> None:
+    """pip installs the wheel; its dependencies, which take a minute, are those of this environment."""
+    venv.create(tmp_path / "venv", with_pip=False)
+    python = tmp_path / "venv" / "bin" / "python"
+    target = next((tmp_path / "venv" / "lib").glob("python*/site-packages"))
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", target, wheel]
+    subprocess.run(install, check=True, capture_output=True)
+    # The venv's own packages come first, so celosia is the wheel's and not this tree's.
+    dependencies = tmp_path / "dependencies"
+    dependencies.mkdir()
+    for path in Path(sysconfig.get_path("purelib")).iterdir():
+        if "celosia" not in path.name.lower():
+            (dependencies / path.name).symlink_to(path)
+    (target / "dependencies.pth").write_text(f"{dependencies}\n")
+    code = "import celosia.cli as c, sys; print(c.__file__, file=sys.stderr); c.main()"
+    process = subprocess.run(
+        [python, "-I", "-c", code, "generate", "-o", "out"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    assert str(target / "celosia" / "cli.py") in process.stderr.splitlines()
+    assert re.search(r"^module celosia\(", (tmp_path / "out" / "celosia.v").read_text(), re.MULTILINE)
+    expected = {"celosia.h", "celosia.rdl", "celosia.v", "files.f", "manifest.json", "registers", "registers.md"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == expected
+
+
+def test_readme_is_the_description(source: Path, wheel: Path) -> None:
+    archive = zipfile.ZipFile(wheel)
+    metadata = next(archive.read(name).decode() for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+    assert (source / "README.md").read_text() in metadata
