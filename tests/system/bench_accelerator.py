@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from itertools import repeat
 from random import Random
 from typing import Any
@@ -112,6 +113,9 @@ async def computes_what_the_golden_machine_computes(dut: Any) -> None:
     memory = AxiRam(AxiBus.from_prefix(dut, "m_axi"), dut.clk, dut.rst, size=size)
     memory.write(0, bytes([POISON]) * size)
     master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
+    for interface in (memory, master):
+        for half in (interface.read_if, interface.write_if):
+            half.log.setLevel(logging.WARNING)  # they tell every transfer
     for name in ("aw", "w", "b", "ar", "r"):
         for side, interface in (("m_axi", memory), ("s_axil", master)):
             half = interface.read_if if name in ("ar", "r") else interface.write_if
@@ -136,7 +140,7 @@ async def computes_what_the_golden_machine_computes(dut: Any) -> None:
         comparison.compare(retired, tracer.retired)
         comparison.compare_results(expected, result)
         assert comparison.bit_exact, str(comparison.mismatch)
-        assert comparison.tensors > 20 * len(job.tokens)
+        assert comparison.tensors > 90
         retired.clear()
         tracer.retired.clear()
     after = device.read_memory(0, size)
