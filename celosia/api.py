@@ -323,11 +323,7 @@ def describe_model(model: Model, config: AcceleratorConfig) -> dict[str, Any]:
     except FitError as error:
         return {**described, "fits": False, "misfits": [str(m) for m in error.misfits]}
     memory = made.memory
-    streamed = sum(
-        p.bytes * (c.n_layers if p.operand.layered else 1)
-        for name, p in memory.placements.items()
-        if tied or name != "embedding"
-    )
+    streamed = memory.streamed_bytes
     return {
         **described,
         "fits": True,

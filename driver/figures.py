@@ -90,8 +90,7 @@ class Load:
             if not note.operand:
                 continue
             operand = placements[note.operand].operand
-            times = model.n_layers if operand.layered else 1
-            size, work = operand.useful_bytes() * times, operand.n * operand.k * BLOCK * times
+            size, work = operand.useful_bytes() * operand.copies, operand.n * operand.k * BLOCK * operand.copies
             if instruction.opcode == Opcode.EMBED:
                 self.row_bytes = operand.useful_bytes() // operand.n
             elif instruction.flags & Flag.HEAD:

@@ -48,7 +48,7 @@ class Pass:
         """Start the next pass."""
         self.index, self.position, self.tokens, self.samples = index, position, tokens, samples
         self.rows = len(tokens)
-        self.layer, self.iterations = 0, 0
+        self.layer, self.layers = 0, 0
         self.rope = np.zeros((self.rows, 0, 2), np.float32)
         self.logits: Floats | None = None
         self.sampled: int | None = None
@@ -59,7 +59,7 @@ class Pass:
         if instruction.opcode != Opcode.NEXT:
             return False
         self.layer += 1
-        if self.layer < self.iterations:
+        if self.layer < self.layers:
             return True
         self.layer = 0
         return False
@@ -76,7 +76,7 @@ class Pass:
 
     def loop(self, i: Instruction) -> Writes:
         """LOOP."""
-        self.layer, self.iterations = 0, i.n
+        self.layer, self.layers = i.k, i.n
         return []
 
     def embed(self, i: Instruction) -> Writes:

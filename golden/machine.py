@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arch.config import AcceleratorConfig, derive
 from ..arch.formats import BLOCK, FORMAT_BY_CODE
-from ..arch.isa import INSTRUCTION_BYTES, Instruction, Opcode, Status
+from ..arch.isa import FIELDS, INSTRUCTION_BYTES, Instruction, Opcode, Status
 from ..arch.layout import MatmulLayout
 from .errors import MachineError, UnwrittenRead
 from .execute import Pass
@@ -210,7 +210,7 @@ class Machine:
 
     def weights(self, instruction: Instruction, layer: int) -> Weights:
         """The unpacked matrix of a MATMUL."""
-        address = self.image_base + instruction.base + layer * instruction.stride
+        address = self._address(instruction, layer)
         key = (address, instruction.format, instruction.n, instruction.k)
         if key not in self._weights:
             self._weights[key] = unpack_weights(self.memory, address, self._layout(key))
@@ -226,8 +226,12 @@ class Machine:
 
     def operand(self, instruction: Instruction, layer: int, dtype: type) -> np.ndarray:
         """A copy of the n numbers that a LOAD or a ROPE_TABLE streams."""
-        address = self.image_base + instruction.base + layer * instruction.stride
+        address = self._address(instruction, layer)
         return np.frombuffer(region(self.memory, address, instruction.n * np.dtype(dtype).itemsize).tobytes(), dtype)
+
+    def _address(self, instruction: Instruction, layer: int) -> int:
+        """Where an operand of the image stands; the base of a late run of layers may be below 0."""
+        return self.image_base + (instruction.base + layer * instruction.stride) % (1 << FIELDS["base"])
 
     def _layout(self, key: tuple[int, int, int, int]) -> MatmulLayout:
         _, code, channels, blocks = key

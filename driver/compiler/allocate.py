@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ...arch.isa import Opcode
 from .program import AM, PM, SPM, Buffer, Operation
 
 
@@ -38,12 +39,18 @@ def allocate(operations: list[Operation]) -> Allocation:
     A buffer lives from the first to the last operation that touches it, both included, so that no operation reads and
     writes overlapping buffers. The residual stream is touched before and after the loop over layers, hence lives
     through it; every other buffer is written before it is read in each iteration. Gains and biases stand at the
-    addresses that the instruction set fixes.
+    addresses that the instruction set fixes. The loops over later runs of layers touch the same buffers in the same
+    order as the first one, which therefore speaks for all.
     """
     buffers: dict[str, Buffer] = {}
     first: dict[str, int] = {}
     last: dict[str, int] = {}
+    loops, inside = 0, False
     for index, operation in enumerate(operations):
+        loops += operation.opcode == Opcode.LOOP
+        inside = operation.opcode == Opcode.LOOP or (inside and operation.opcode != Opcode.NEXT)
+        if inside and loops > 1:
+            continue
         for buffer in operation.buffers:
             buffers.setdefault(buffer.name, buffer)
             first.setdefault(buffer.name, index)

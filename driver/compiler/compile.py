@@ -8,8 +8,8 @@ import numpy as np
 
 from ...arch.config import AcceleratorConfig, derive
 from ...arch.formats import BLOCK, WEIGHT_FORMATS
-from ...arch.isa import Flag, Instruction, Opcode
-from ...arch.model import Blocks, Model, ModelConfig
+from ...arch.isa import FIELDS, Flag, Instruction, Opcode
+from ...arch.model import Model, ModelConfig
 from .allocate import Allocation, allocate
 from .compiled import CompiledModel, Note
 from .errors import FitError, Misfit
@@ -18,7 +18,7 @@ from .geometry import ModelGeometry
 from .memory import MemoryMap, map_memory
 from .pack import pack_floats, pack_matrix, pack_rope
 from .program import Operand, Operation, build_program
-from .weights import AUTO, FormatPlan, arrange, arrange_vector, choose_formats, plain_rows, row_order, zero_blocks
+from .weights import AUTO, FormatPlan, arrange, arrange_vector, choose_formats, plain_rows, row_order
 
 Progress = Callable[[int, int], None]
 """Called with (bytes packed, bytes in all)."""
@@ -91,7 +91,7 @@ def _context_misfit(model: ModelConfig, wanted: int) -> Misfit:
 def _encode(operation: Operation, geometry: ModelGeometry, allocation: Allocation, memory: MemoryMap) -> Instruction:
     """Names to addresses."""
     place = memory.placements[operation.operand.name] if operation.operand else None
-    base, stride = (place.offset, place.stride) if place else (0, 0)
+    base, stride = (place.base % (1 << FIELDS["base"]), place.stride) if place else (0, 0)
     if operation.cached:
         base, stride = geometry.cache.page_bytes, geometry.cache.layer_bytes
     source = allocation.base[operation.src.name] if operation.src else 0
@@ -141,8 +141,8 @@ def compile_model(
     image[: len(encoded)] = np.frombuffer(encoded, np.uint8)
     total, done = len(image), len(encoded)
     for place in plan_.memory.placements.values():
-        for layer in range(model.config.n_layers if place.operand.layered else 1):
-            start = place.offset + layer * place.stride
+        for layer in range(*place.operand.layers) if place.operand.layered else (0,):
+            start = place.at(layer)
             image[start : start + place.bytes] = _pack(plan_, model, place.operand, layer)
             done += place.bytes
             if progress:
@@ -173,11 +173,7 @@ def _pack(plan_: Plan, model: Model, operand: Operand, layer: int) -> np.ndarray
         return pack_floats(config, arrange_vector(model.tensors[full].dequantize(), order))
     weight_format = WEIGHT_FORMATS[operand.format]
     order = row_order(plan_.geometry, name)
-    if operand.layered and plan_.formats.linears[name][layer] != operand.format:
-        blocks: Blocks = zero_blocks(operand.format, len(order), operand.k)
-    else:
-        blocks = arrange(model.tensors[full], operand.format, order)
-    return pack_matrix(config, weight_format, blocks)
+    return pack_matrix(config, weight_format, arrange(model.tensors[full], operand.format, order))
 
 
 def _note(operation: Operation) -> Note:

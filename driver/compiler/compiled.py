@@ -18,7 +18,7 @@ from .memory import MemoryMap, Placement, Region
 from .program import Operand
 from .weights import FormatPlan
 
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
 IMAGE_FILE, LISTING_FILE, MANIFEST_FILE = "image.bin", "program.txt", "manifest.json"
 
 
@@ -74,10 +74,7 @@ class CompiledModel:
     @property
     def streamed_bytes(self) -> int:
         """Bytes of weights, gains and tables that one decode step streams from the image, padding included."""
-        layers = self.model.n_layers
-        gathered = set() if self.model.tied_embeddings else {"embedding"}
-        places = (p for name, p in self.memory.placements.items() if name not in gathered)
-        return sum(p.bytes * (layers if p.operand.layered else 1) for p in places)
+        return self.memory.streamed_bytes
 
     def listing(self) -> str:
         """The program for people: operands by name and address, shapes, bytes."""
@@ -102,7 +99,6 @@ class CompiledModel:
             "memory": {
                 "regions": [asdict(r) for r in memory.regions],
                 "operands": [asdict(p) for p in memory.placements.values()],
-                "layer_stride": memory.layer_stride,
                 "image_bytes": memory.image_bytes,
                 "kv_offset": memory.kv_offset,
                 "kv_bytes": memory.kv_bytes,
@@ -153,7 +149,10 @@ class CompiledModel:
     def _from_manifest(cls, data: dict[str, Any]) -> "CompiledModel":
         memory, formats = data["memory"], data["formats"]
         model: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data["model"].items()}
-        placements = [Placement(**{**p, "operand": Operand(**p["operand"])}) for p in memory["operands"]]
+        placements = [
+            Placement(**{**p, "operand": Operand(**{**p["operand"], "layers": tuple(p["operand"]["layers"])})})
+            for p in memory["operands"]
+        ]
         return cls(
             config=AcceleratorConfig.from_dict(data["config"]),
             model=ModelConfig(**model),
@@ -165,7 +164,6 @@ class CompiledModel:
             memory=MemoryMap(
                 regions=tuple(Region(**r) for r in memory["regions"]),
                 placements={p.operand.name: p for p in placements},
-                layer_stride=memory["layer_stride"],
                 image_bytes=memory["image_bytes"],
                 kv_offset=memory["kv_offset"],
                 kv_bytes=memory["kv_bytes"],

@@ -33,7 +33,7 @@ def _operands(compiled: CompiledModel, instruction: Instruction, note: Note) -> 
     i = instruction
     parts: list[str] = []
     if i.opcode == Opcode.LOOP:
-        parts.append(f"{i.n} times")
+        parts.append(f"layers {i.k} to {i.n - 1}" if i.k or i.n < compiled.model.n_layers else f"{i.n} times")
     elif i.opcode == Opcode.NEXT:
         parts.append(f"to {i.src}")
     elif i.opcode == Opcode.APPEND:
@@ -70,5 +70,5 @@ def _stream(compiled: CompiledModel, name: str) -> str:
         if operand.kind == "matrix"
         else f"{operand.n} {operand.kind}"
     )
-    where = f"{place.offset:#x}" + (f" + layer * {place.stride:#x}" if place.stride else "")
+    where = f"{place.base:#x}" + (f" + layer * {place.stride:#x}" if place.stride else "")
     return f"{name} ({shape}, {place.bytes:,} bytes at {where})"

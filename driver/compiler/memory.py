@@ -1,6 +1,7 @@
 """Fourth pass: where everything stands in the memory behind the bus."""
 
 from dataclasses import dataclass
+from itertools import groupby
 
 from ...arch.isa import INSTRUCTION_BYTES
 from ...arch.layout import round_up
@@ -26,12 +27,27 @@ class Region:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where an operand stands: layer l at offset + l * stride, `bytes` long (stride 0: there is one)."""
+    """Where an operand stands.
+
+    Attributes:
+        offset: of the only one, or of that of the first layer of its run.
+        stride: from layer to layer of the run; 0: there is one.
+        bytes: of each.
+    """
 
     operand: Operand
     offset: int
     stride: int
     bytes: int
+
+    @property
+    def base(self) -> int:
+        """What an instruction adds layer * stride to; below 0 where a run starts late and its layers are large."""
+        return self.offset - self.operand.layers[0] * self.stride
+
+    def at(self, layer: int) -> int:
+        """Offset of a layer's copy, by its index in the model."""
+        return self.base + layer * self.stride
 
 
 @dataclass(frozen=True)
@@ -39,16 +55,15 @@ class MemoryMap:
     """Regions in ascending order: the program, operands in the order of their first use, the KV cache.
 
     Attributes:
-        regions: all of them; "layers" holds one layer after the other, each `layer_stride` bytes.
+        regions: all of them; "layers" holds one layer after the other. Where formats differ, each run of layers has
+            its own: "layers[0:4]" holds layers 0 to 3.
         placements: operands by name.
-        layer_stride: bytes of one layer's operands.
         image_bytes: bytes up to the end of the last operand: what is loaded.
         kv_offset, kv_bytes: the cache, behind the image.
     """
 
     regions: tuple[Region, ...]
     placements: dict[str, Placement]
-    layer_stride: int
     image_bytes: int
     kv_offset: int
     kv_bytes: int
@@ -57,6 +72,14 @@ class MemoryMap:
     def total_bytes(self) -> int:
         """Image and cache."""
         return self.kv_offset + self.kv_bytes
+
+    @property
+    def streamed_bytes(self) -> int:
+        """Bytes that one decode step streams from the image, padding included.
+
+        The embedding of untied models is gathered; tied models have it as "output", which is streamed.
+        """
+        return sum(p.bytes * p.operand.copies for name, p in self.placements.items() if name != "embedding")
 
     def region(self, name: str) -> Region:
         """The region of that name.
@@ -76,31 +99,25 @@ class MemoryMap:
 
 def map_memory(geometry: ModelGeometry, operations: list[Operation]) -> MemoryMap:
     """Place program, operands and cache."""
-    config, layers = geometry.config, geometry.model.n_layers
+    config = geometry.config
     operands = list({op.operand.name: op.operand for op in operations if op.operand is not None}.values())
     # The embedding is gathered, not streamed: where it is the output matrix too, it stands where that is streamed.
     tables = [o for o in operands if o.name == "output"]
     ordered = [o for o in operands if o not in tables] + tables
     regions = [Region("program", 0, len(operations) * INSTRUCTION_BYTES)]
     placements: dict[str, Placement] = {}
-    inner = 0
-    for operand in (o for o in ordered if o.layered):
-        placements[operand.name] = Placement(operand, inner, 0, operand.bytes(config))
-        inner += operand.bytes(config)
     end = regions[0].bytes
-    for operand in ordered:
-        start = round_up(end, REGION_ALIGNMENT)
-        if not operand.layered:
-            size = operand.bytes(config)
-            placements[operand.name] = Placement(operand, start, 0, size)
-            regions.append(Region(operand.name, start, size))
-            end = start + size
-        elif all(r.name != "layers" for r in regions):
-            regions.append(Region("layers", start, inner * layers))
-            end = start + inner * layers
-            for name, p in placements.items():
-                if p.operand.layered:
-                    placements[name] = Placement(p.operand, start + p.offset, inner, p.bytes)
+    for _, group in groupby(ordered, lambda o: o.layers if o.layered else o.name):
+        run = list(group)
+        sizes = [operand.bytes(config) for operand in run]
+        start, stride = round_up(end, REGION_ALIGNMENT), sum(sizes) if run[0].layered else 0
+        at = start
+        for operand, size in zip(run, sizes, strict=True):
+            placements[operand.name] = Placement(operand, at, stride, size)
+            at += size
+        end = start + sum(sizes) * run[0].copies
+        name = run[0].name if not run[0].layered else f"layers{run[0].name.removeprefix(run[0].tensor)}"
+        regions.append(Region(name, start, end - start))
     kv_offset, kv_bytes = round_up(end, CACHE_ALIGNMENT), config.cache.pages * geometry.cache.page_bytes
     regions.append(Region("kv_cache", kv_offset, kv_bytes))
-    return MemoryMap(tuple(regions), placements, inner, end, kv_offset, kv_bytes)
+    return MemoryMap(tuple(regions), placements, end, kv_offset, kv_bytes)

@@ -16,6 +16,8 @@ from .weights import FormatPlan, linears_of, row_order
 SPM, AM, PM = "SPM", "AM", "PM"
 
 NONE = Flag(0)
+OUTSIDE = (0, 0)
+"""Layers of an operand that no layer has: gain of the last norm, tables, rope constants."""
 
 
 @dataclass(frozen=True)
@@ -40,20 +42,30 @@ class Operand:
     """What an operation streams or gathers from the image.
 
     Attributes:
-        name: unique in a program: "wq", "attention_norm", "output", "rope"; "wq.Q4_1" where layers mix formats.
-        tensor: name of the tensor in the model, within its layer if `layered`.
+        name: unique in a program: "wq", "attention_norm", "output", "rope"; "wq[2:5]" of the run of layers 2 to 4.
+        tensor: name of the tensor in the model, within its layer if `layers` has any.
         kind: "matrix", "floats" or "rope".
-        layered: whether every layer has one.
+        layers: first and last + 1 of those that have one each; (0, 0): there is one, outside the layers.
         n: channels, floats, or pairs. k: blocks of a matrix. format: of a matrix.
     """
 
     name: str
     tensor: str
     kind: str
-    layered: bool
+    layers: tuple[int, int]
     n: int
     k: int = 0
     format: str = ""
+
+    @property
+    def layered(self) -> bool:
+        """Whether every layer of a run has one."""
+        return self.layers != OUTSIDE
+
+    @property
+    def copies(self) -> int:
+        """How many a pass streams: one for every layer of its run."""
+        return self.layers[1] - self.layers[0] if self.layered else 1
 
     def bytes(self, config: AcceleratorConfig) -> int:
         """Bytes in the image, of one layer: whole beats."""
@@ -100,11 +112,16 @@ def float_bits(value: float) -> int:
 
 @dataclass
 class ProgramBuilder:
-    """Writes the operations of one model, in the order of `docs/isa.md`."""
+    """Writes the operations of one model, in the order of `docs/isa.md`.
+
+    Attributes:
+        run: first layer and last + 1 of the loop that is being written, `OUTSIDE` of loops.
+    """
 
     geometry: ModelGeometry
     formats: FormatPlan
     operations: list[Operation] = field(default_factory=list)
+    run: tuple[int, int] = OUTSIDE
 
     def build(self) -> list[Operation]:
         """All operations, END last."""
@@ -115,15 +132,18 @@ class ProgramBuilder:
         embedding = self._table("output" if tied else "embedding", "embedding", self.formats.embedding)
         self._add(Opcode.EMBED, dst=x, operand=embedding, n=embedding.n, k=embedding.k)
         if rotates:
-            rope = Operand("rope", "rope", "rope", False, model.head_dim // 2)
+            rope = Operand("rope", "rope", "rope", OUTSIDE, model.head_dim // 2)
             self._add(Opcode.ROPE_TABLE, operand=rope, n=rope.n)
-        self._add(Opcode.LOOP, n=model.n_layers)
-        body = len(self.operations)
-        self._attention(x, Flag.ROPE if rotates else NONE)
-        self._feed_forward(x)
-        self._add(Opcode.NEXT, target=body)
+        for run in self.formats.runs():
+            self.run = run
+            self._add(Opcode.LOOP, k=run[0], n=run[1])
+            body = len(self.operations)
+            self._attention(x, Flag.ROPE if rotates else NONE)
+            self._feed_forward(x)
+            self._add(Opcode.NEXT, target=body)
+        self.run = OUTSIDE
         last = Buffer("final_norm_out", AM, g.dim_blocks, model.dim)
-        self._norm("final_norm", x, last, layered=False, flags=Flag.HEAD | Flag.LAST_ROW)
+        self._norm("final_norm", x, last, flags=Flag.HEAD | Flag.LAST_ROW)
         head = embedding if tied else self._table("output", "output", self.formats.output)
         flags = Flag.HEAD | Flag.LAST_ROW | Flag.TOP_K
         self._add(Opcode.MATMUL, flags, src=last, operand=head, n=head.n, k=head.k)
@@ -179,36 +199,36 @@ class ProgramBuilder:
         )
         self._matmul("w_down", hidden, x, bias=model.mlp_bias, flags=Flag.RESIDUAL)
 
-    def _norm(self, name: str, x: Buffer, dst: Buffer, layered: bool = True, flags: Flag = NONE) -> None:
+    def _norm(self, name: str, x: Buffer, dst: Buffer, flags: Flag = NONE) -> None:
         model, blocks = self.geometry.model, self.geometry.dim_blocks
-        self._load(name, 0, blocks * BLOCK, layered, flags & Flag.HEAD)
+        self._load(name, 0, blocks * BLOCK, flags & Flag.HEAD)
         if model.norm == "layer":
-            self._load(f"{name}.bias", blocks * BLOCK, blocks * BLOCK, layered, flags & Flag.HEAD)
+            self._load(f"{name}.bias", blocks * BLOCK, blocks * BLOCK, flags & Flag.HEAD)
             flags |= Flag.LAYER_NORM
         eps, inv_n = float_bits(model.norm_eps), float_bits(1 / model.dim)
         self._add(Opcode.NORM, flags, src=x, dst=dst, n=model.dim, k=blocks, imm=eps, aux=inv_n)
 
-    def _load(self, name: str, at: int, n: int, layered: bool, flags: Flag = NONE) -> None:
+    def _load(self, name: str, at: int, n: int, flags: Flag = NONE) -> None:
         """LOAD of n floats to element `at` of the parameter memory."""
         lanes = self.geometry.config.vector.lanes
-        operand = Operand(name, name, "floats", layered, n)
+        operand = self._operand(name, "floats", n)
         dst = Buffer(name, PM, (at + n) // lanes, n)
         self._add(Opcode.LOAD, flags, dst=dst, dst_offset=at // lanes, operand=operand, n=n)
 
     def _matmul(self, name: str, src: Buffer, dst: Buffer, bias: bool, flags: Flag = NONE) -> None:
-        """A product with the weights of `name`; one per format where layers differ, of which all but one are zero.
-
-        Adding +0 is exact, so the sum is the product with the layer's own weights.
-        """
+        """A product with the weights of `name`, which have one format in the layers of the run."""
         n, k = len(row_order(self.geometry, name)), ceil_div(self._inputs(name), BLOCK)
-        slots = self.formats.slots(name)
         if bias:
-            self._load(f"{name}.bias", 0, n, layered=True)
+            self._load(f"{name}.bias", 0, n)
             flags |= Flag.BIAS
-        for slot in slots:
-            operand = Operand(name if len(slots) == 1 else f"{name}.{slot}", name, "matrix", True, n, k, slot)
-            self._add(Opcode.MATMUL, flags, src=src, dst=dst, operand=operand, n=n, k=k)
-            flags = flags & ~Flag.BIAS | Flag.RESIDUAL
+        operand = self._operand(name, "matrix", n, k, self.formats.linears[name][self.run[0]])
+        self._add(Opcode.MATMUL, flags, src=src, dst=dst, operand=operand, n=n, k=k)
+
+    def _operand(self, tensor: str, kind: str, n: int, k: int = 0, weight_format: str = "") -> Operand:
+        """What the layers of the run have each, or what stands outside of them."""
+        whole = self.run in (OUTSIDE, (0, self.geometry.model.n_layers))
+        name = tensor if whole else f"{tensor}[{self.run[0]}:{self.run[1]}]"
+        return Operand(name, tensor, kind, self.run, n, k, weight_format)
 
     def _inputs(self, name: str) -> int:
         model = self.geometry.model
@@ -216,7 +236,7 @@ class ProgramBuilder:
 
     def _table(self, name: str, tensor: str, weight_format: str) -> Operand:
         g = self.geometry
-        return Operand(name, tensor, "matrix", False, g.model.vocab_size, g.dim_blocks, weight_format)
+        return Operand(name, tensor, "matrix", OUTSIDE, g.model.vocab_size, g.dim_blocks, weight_format)
 
     def _rows(self, name: str, width: int) -> Buffer:
         return Buffer(name, SPM, self.geometry.scratchpad_words(width), width)

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 
 from ...arch.config import AcceleratorConfig
-from ...arch.formats import BLOCK, WEIGHT_FORMATS
+from ...arch.formats import BLOCK
 from ...arch.isa import Geometry
 from ...arch.layout import round_up
 from ...arch.model import BLOCK_FORMATS, Blocks, Model, ModelConfig, WeightTensor
@@ -39,6 +40,14 @@ class FormatPlan:
     def slots(self, linear: str) -> tuple[str, ...]:
         """Formats of a linear layer in order of first appearance; more than one where layers differ."""
         return tuple(dict.fromkeys(self.linears[linear]))
+
+    def runs(self) -> list[tuple[int, int]]:
+        """First and last + 1 of the layers that follow each other and have equal formats, in order."""
+        runs, start = [], 0
+        for _, alike in groupby(zip(*self.linears.values(), strict=True)):
+            runs.append((start, start + len(list(alike))))
+            start = runs[-1][1]
+        return runs
 
     def __str__(self) -> str:
         lines = [f"{'embedding':<10}{self.embedding}", f"{'output':<10}{self.output}"]
@@ -163,13 +172,6 @@ def arrange(tensor: WeightTensor, weight_format: str, order: np.ndarray) -> Bloc
         quants=_take(blocks.quants, order),
         mins=None if blocks.mins is None else _take(blocks.mins, order),
     )
-
-
-def zero_blocks(weight_format: str, rows: int, blocks: int) -> Blocks:
-    """A matrix of zeros."""
-    scales = np.zeros((rows, blocks), np.uint16)
-    mins = scales if WEIGHT_FORMATS[weight_format].has_minimum else None
-    return Blocks(scales, np.zeros((rows, blocks * BLOCK), np.int8), mins)
 
 
 def arrange_vector(values: np.ndarray, order: np.ndarray) -> np.ndarray:

@@ -253,6 +253,36 @@ def test_loops_stride_over_layers() -> None:
     assert seen == [(3, 0, 2), (3, 1, 3), (5, 0, 34)]
 
 
+def test_a_run_of_layers_starts_at_its_first_one() -> None:
+    """Layers 2 and 3, so near the start of the image that the base wraps below 0; then layer 0 again."""
+    stride = 4096
+    machine = _hand(
+        EMBED,
+        Instruction(Opcode.LOOP, k=2, n=4),
+        QUANTIZE,
+        replace(MATMUL, base=(_MATRIX - 2 * stride) % (1 << 40), stride=stride),
+        replace(LOAD, base=(_MATRIX - 2 * stride) % (1 << 40), stride=stride),
+        Instruction(Opcode.NEXT, src=2),
+        replace(MATMUL, stride=stride),
+        END,
+    )
+    _pack(machine.memory, _MATRIX + stride, 3 * np.eye(32))
+    seen: list[tuple[int, int, float]] = []
+    loaded: list[np.ndarray] = []
+
+    def record(retired: Retired) -> None:
+        if retired.instruction.opcode == Opcode.MATMUL:
+            seen.append((retired.index, retired.layer, float(retired.tensors[0].data[0, 1])))
+        if retired.instruction.opcode == Opcode.LOAD:
+            loaded.append(retired.tensors[0].data)
+
+    machine.run(0, 0, [0], 0, on_retire=record)
+    assert seen == [(3, 2, 2), (3, 3, 3), (6, 0, 2)]
+    for layer, values in enumerate(loaded):
+        at = _MATRIX + layer * stride
+        assert np.array_equal(values.view(np.uint8), machine.memory[at : at + 128])
+
+
 def test_write_forgets_unpacked_weights() -> None:
     machine = _hand(EMBED, QUANTIZE, MATMUL, END)
     machine.run(0, 0, [1], 0)

@@ -13,7 +13,7 @@ from celosia.arch.formats import WEIGHT_FORMATS
 from celosia.arch.isa import Flag, Geometry, Opcode
 from celosia.arch.layout import MatmulLayout
 from celosia.arch.model import Model
-from celosia.driver.compiler import CompiledModel, compile_model, plan, uniform_formats
+from celosia.driver.compiler import CompiledModel, FitError, FormatPlan, compile_model, plan, uniform_formats
 from celosia.driver.compiler.allocate import allocate
 from celosia.driver.compiler.program import Buffer, Operation
 from celosia.driver.importers import load_model, quantize
@@ -37,7 +37,7 @@ def _dequantized(compiled: CompiledModel, operand: str, layer: int = 0) -> np.nd
     place = compiled.memory.placements[operand]
     o = place.operand
     layout = MatmulLayout(compiled.config, WEIGHT_FORMATS[o.format], o.n, o.k)
-    base = place.offset + layer * place.stride
+    base = place.at(layer)
     rows = []
     for channel in range(o.n):
         cells = [read_weight(compiled.image, base, layout, channel, block) for block in range(o.k)]
@@ -47,7 +47,7 @@ def _dequantized(compiled: CompiledModel, operand: str, layer: int = 0) -> np.nd
 
 def _floats(compiled: CompiledModel, operand: str, layer: int = 0) -> np.ndarray:
     place = compiled.memory.placements[operand]
-    start = place.offset + layer * place.stride
+    start = place.at(layer)
     return compiled.image[start : start + 4 * place.operand.n].view("<f4")
 
 
@@ -111,8 +111,8 @@ def test_operands_stand_apart_in_order_of_consumption() -> None:
         _, compiled = _compile(tied_embeddings=tied)
         spans = []
         for p in compiled.memory.placements.values():
-            for layer in range(2 if p.operand.layered else 1):
-                spans.append((p.offset + layer * p.stride, p.bytes, p.operand.name))
+            for layer in range(p.operand.copies):
+                spans.append((p.at(layer), p.bytes, p.operand.name))
         spans.sort()
         assert spans[0][0] >= compiled.program_bytes
         for (start, size, _), (after, _, _) in pairwise(spans):
@@ -175,20 +175,66 @@ def test_layer_norm_gelu_and_biases() -> None:
     assert down.flags == Flag.BIAS | Flag.RESIDUAL
 
 
-def test_layers_of_different_formats_add_products_of_which_all_but_one_are_zero() -> None:
-    formats = {"layers.0.wv": "Q8_0", "layers.1.wv": "Q4_1", "w_down": "Q4_0", "embedding": "Q8_0"}
-    model = random_model(random_config(tied_embeddings=True), 3, formats)
+def test_each_run_of_layers_with_equal_formats_is_a_loop() -> None:
+    formats = {"layers.2.wv": "Q8_0", "layers.3.wv": "Q8_0", "layers.4.w_up": "Q4_1", "embedding": "Q8_0"}
+    model = random_model(random_config(n_layers=5, tied_embeddings=True), 3, formats)
     compiled = compile_model(model, load_config("kria"), weight_format="Q4_0")
-    pairs = [(i, n) for i, n in zip(compiled.program, compiled.notes, strict=True) if n.operand.startswith("wv")]
-    assert [(n.operand, i.flags) for i, n in pairs] == [("wv.Q8_0", Flag(0)), ("wv.Q4_1", Flag.RESIDUAL)]
-    assert pairs[0][0].dst == pairs[1][0].dst
-    for layer in range(2):
-        eight, four = (_dequantized(compiled, f"wv.{name}", layer) for name in ("Q8_0", "Q4_1"))
-        present, absent = (eight, four) if layer == 0 else (four, eight)
-        assert not absent.any()
-        wanted = model.tensors[f"layers.{layer}.wv"].dequantize()
-        assert np.allclose(present, wanted, rtol=0, atol=1e-6)
-    assert len(compiled.program) == 26
+    loops = [(i.k, i.n) for i in compiled.program if i.opcode == Opcode.LOOP]
+    assert loops == [(0, 2), (2, 4), (4, 5)]
+    bodies = [i.src for i in compiled.program if i.opcode == Opcode.NEXT]
+    assert [compiled.program[at - 1].opcode for at in bodies] == [Opcode.LOOP] * 3
+    assert len(compiled.program) == 7 + 3 * 18
+    by_name = {note.operand: i for i, note in zip(compiled.program, compiled.notes, strict=True) if note.operand}
+    assert [by_name[f"wv[{a}:{b}]"].format for a, b in loops] == [
+        WEIGHT_FORMATS[f].code for f in ("Q4_0", "Q8_0", "Q4_0")
+    ]
+    expected = {(0, 1): "Q4_0", (2, 3): "Q8_0", (4,): "Q4_0"}
+    for layers, name in expected.items():
+        for layer in layers:
+            operand = f"[{layers[0]}:{layers[-1] + 1}]"
+            tensor = model.tensors[f"layers.{layer}.wv"].dequantize()
+            wanted = (
+                quantize(tensor, name) if layer not in (2, 3) else model.tensors[f"layers.{layer}.wv"]
+            ).dequantize()
+            assert np.allclose(_dequantized(compiled, f"wv{operand}", layer), wanted, rtol=0, atol=1e-6)
+            gain = model.tensors[f"layers.{layer}.ffn_norm"].dequantize()
+            assert np.array_equal(_floats(compiled, f"ffn_norm{operand}", layer), gain)
+    attends = [i for i in compiled.program if i.opcode == Opcode.ATTEND]
+    assert len({(i.base, i.stride, i.src, i.dst) for i in attends}) == 1, "cache and buffers are those of every run"
+    formats = uniform_formats(model.config, "Q4_0", "Q8_0")
+    alike = plan(load_config("kria"), model.config, formats).allocation
+    assert plan(load_config("kria"), model.config, compiled.formats).allocation.used == alike.used
+
+
+def test_a_late_run_of_large_layers_has_a_base_below_zero() -> None:
+    """As many layers before it as make layer * stride larger than what stands in front of it."""
+    wide = dict.fromkeys((f"layers.7.{name}" for name in ("w_gate", "w_up", "w_down")), "Q8_0")
+    model = random_model(random_config(n_layers=8, vocab_size=32, hidden_dim=512), 3, wide)
+    compiled = compile_model(model, load_config("kria"), weight_format="Q4_0")
+    place = compiled.memory.placements["wq[7:8]"]
+    assert place.base < 0
+    index = [note.operand for note in compiled.notes].index("wq[7:8]")
+    instruction = compiled.program[index]
+    assert (instruction.base + 7 * instruction.stride) % (1 << 40) == place.offset
+    line = next(line for line in compiled.listing().splitlines() if "wq[7:8]" in line)
+    assert f"at -{-place.base:#x} + layer * {place.stride:#x}" in line
+
+
+def test_formats_that_alternate_need_a_body_per_layer() -> None:
+    """Until the instruction memory is full: 7 instructions and 18 for every run."""
+
+    def formats(layers: int) -> FormatPlan:
+        plain = uniform_formats(random_config(n_layers=layers), "Q4_0", "Q8_0")
+        return replace(plain, linears={**plain.linears, "wv": tuple(("Q4_0", "Q4_1")[i % 2] for i in range(layers))})
+
+    kria = load_config("kria")
+    assert len(plan(kria, random_config(n_layers=3), formats(3)).program) == 61
+    with pytest.raises(
+        FitError, match=r"control.program_words = 64: this model needs 79 .* set control.program_words to 79"
+    ):
+        plan(kria, random_config(n_layers=4), formats(4))
+    with pytest.raises(FitError, match=r"needs 133 .*; no legal value of control.program_words is enough$"):
+        plan(kria, random_config(n_layers=7), formats(7))
 
 
 def test_float_weights_that_lie_on_the_four_bit_grid_stay_exact() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from celosia.arch.config import AcceleratorConfig, load_config
+from celosia.arch.isa import Opcode
 from celosia.arch.model import Model, rope_frequencies
 from celosia.driver.compiler import compile_model, quantize_model
 from celosia.driver.evaluate import FloatLogits
@@ -67,6 +68,17 @@ def test_on_every_preset(preset: str) -> None:
 def test_mixed_formats_and_mixed_layers() -> None:
     formats = {"layers.0.wv": "Q8_0", "layers.1.wv": "Q4_1", "w_down": "Q4_0", "layers.0.w_down": "Q8_0", "wq": "Q4_1"}
     assert _error(random_model(random_config(mlp_bias=True), 13, formats), load_config("kria")) < BOUND
+
+
+def test_runs_of_layers_with_formats_of_their_own() -> None:
+    """Each run reads its own weights and its own layers of the cache; the last one's bases are below 0."""
+    large = dict.fromkeys((f"layers.4.{name}" for name in ("w_gate", "w_up", "w_down")), "Q8_0")
+    formats = {"layers.2.wv": "Q4_0", "layers.3.wv": "Q4_0", **large, ".wv": "Q4_1", "w_up": "Q4_1", "w_down": "Q4_1"}
+    model = random_model(random_config(n_layers=5, vocab_size=32, hidden_dim=256), 15, formats)
+    compiled = compile_model(model, load_config("kria"))
+    assert [(i.k, i.n) for i in compiled.program if i.opcode == Opcode.LOOP] == [(0, 2), (2, 4), (4, 5)]
+    assert compiled.memory.placements["wq[4:5]"].base < 0
+    assert _error(model, load_config("kria")) < BOUND
 
 
 def test_logits_are_the_same_bits_on_every_preset() -> None:
