@@ -31,7 +31,7 @@ def _commands(text: str) -> list[str]:
 
 
 def parses(command: str) -> bool:
-    """Whether click accepts a line, options and values, without running it; of a synopsis (`[...]`), the options only."""
+    """Whether click accepts options and values, without running it; of a synopsis (`[...]`) only the options."""
     words = shlex.split(command)[1:]
     found = main.commands.get(words[0])
     if found is None:
