@@ -1,7 +1,5 @@
 """The whole accelerator on Verilator under cocotb."""
 
-import pytest
-
 from celosia.arch.config import AcceleratorConfig, Array, Bus, Cache, Control, Stream, Vector
 from celosia.hdl.control.accelerator import Accelerator
 
@@ -18,11 +16,11 @@ CONFIG = AcceleratorConfig(
 )
 
 
-@pytest.mark.parametrize("stall", [0.0, 0.4])
-def test_accelerator(stall: float) -> None:
+def test_accelerator() -> None:
+    """Every channel stalls 40 % of the time; nothing stalls in the other tests, whose memory is the fast one."""
     run_bench(
         Accelerator(CONFIG, trace=True),
         "tests.system.bench_accelerator",
-        name=f"accelerator-stall{stall}",
-        parameters={"config": CONFIG.to_dict(), "stall": stall},
+        name="accelerator",
+        parameters={"config": CONFIG.to_dict(), "stall": 0.4},
     )

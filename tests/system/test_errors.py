@@ -65,12 +65,6 @@ def weights(pair: Pair) -> int:
     return placement.offset + placement.stride + placement.bytes // 2
 
 
-def embedding(pair: Pair) -> int:
-    """The row of the prompt's second token: with 100 tokens of 2 blocks, 34 bytes, everything lies in between."""
-    placement = pair.compiled.memory.placements["embedding"]
-    return placement.offset + placement.bytes * JOB.tokens[1] // 100 // BUS * BUS
-
-
 def program(pair: Pair) -> int:
     """Inside of the program."""
     return pair.compiled.memory.region("program").offset + 5 * INSTRUCTION_BYTES
@@ -139,10 +133,7 @@ def _illegal(pair: Pair, kind: str) -> tuple[int, bytes]:
         return norm, b"\x4d" + program[norm].encode()[1:]
     if kind == "format":
         return matmul, replace(program[matmul], format=9).encode()
-    if kind == "destination":
-        return norm, replace(program[norm], dst=WIDE.vector.activation_words).encode()
-    last = len(program) - 1
-    return last, replace(program[find(pair.compiled, Opcode.SAMPLE)], flags=0, opcode=Opcode.SAMPLE).encode()
+    return norm, replace(program[norm], dst=WIDE.vector.activation_words).encode()
 
 
 @pytest.mark.parametrize("kind", ["opcode", "format", "destination"])
@@ -177,6 +168,7 @@ def test_program_without_an_end(pair: Pair) -> None:
     [
         ((6,), Job(0, 20, tokens(14), 1), "PAGE_UNMAPPED", 32),
         ((6,), Job(0, 40, tokens(3), 1), "PAGE_UNMAPPED", 40),
+        ((24, 1), Job(0, 40, tokens(3), 1), "PAGE_UNMAPPED", 0),
         ((6, 24), Job(0, 30, tokens(3), 1), "PAGE_UNMAPPED", 32),
         ((), Job(0, 0, tokens(3), 1), "PAGE_UNMAPPED", 0),
         ((6, 1), Job(1, 0, tokens(3), 1), "SEQUENCE_CLOSED", 1),
@@ -204,6 +196,23 @@ def test_position_beyond_the_table(pair: Pair) -> None:
     assert pair.fails(Job(0, end - 4, tokens(4), 2)) == ("POSITION_RANGE", end + 1)
     assert pair.device.read_register("STREAM_BYTES_LO") == 0
     check_stopped(pair)
+
+
+def test_control_out_of_turn(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second start while a job runs is ignored, and so is an abort when none does."""
+    device, wait = pair.device, pair.device.wait_interrupt
+    started: list[float] = []
+
+    def start_again(timeout: float) -> bool:
+        if not started:  # once: when the last token has come, the job may be over
+            device.write_register("CONTROL", 1)
+        started.append(timeout)
+        return wait(timeout)
+
+    device.write_register("CONTROL", 2)
+    monkeypatch.setattr(device, "wait_interrupt", start_again)
+    pair.poison()
+    assert len(pair.run(JOB).tokens) == JOB.steps
 
 
 def test_no_tokens(pair: Pair) -> None:
