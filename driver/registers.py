@@ -18,7 +18,11 @@ DONE, TOKEN = 1, 2
 """Bits of INTERRUPT_ENABLE and INTERRUPT_STATUS."""
 
 FIRST_COUNTER = "CYCLES"
-TIMEOUT_SECONDS = 600.0
+PATIENCE_SECONDS = 60.0
+"""A device that moved nothing for that long hangs; one that did may take as long as it needs."""
+
+ALIVE = ("STREAM_BYTES", "AUXILIARY_BYTES", "MACS")
+"""Counters of which one at least changes while a job makes progress."""
 
 
 def counter_names() -> list[str]:
@@ -81,16 +85,14 @@ class RegisterAccelerator:
         Raises
         ------
         AcceleratorError
-            The device stopped with an error, or did not answer in `TIMEOUT_SECONDS`.
+            The device stopped with an error, or moved nothing for `PATIENCE_SECONDS`.
         """
         self._start(job)
         tokens: list[int] = []
         stamps: list[int] = []
         over = False
         while not over:
-            if not self.device.wait_interrupt(TIMEOUT_SECONDS):
-                self.device.write_register("CONTROL", ABORT)
-                raise AcceleratorError("no interrupt in time; position", job.position)
+            self._wait(job)
             causes = self.device.read_register("INTERRUPT_STATUS")
             self.device.write_register("INTERRUPT_STATUS", causes)
             over = bool(causes & DONE)
@@ -105,6 +107,16 @@ class RegisterAccelerator:
         cycles = tuple(int(c) for c in np.diff(np.array([0, *stamps], dtype=np.uint32)))
         counters = {name.lower(): self._read_pair(name) for name in counter_names()}
         return JobResult(tuple(tokens), self._candidates() if job.steps else (), cycles, counters)
+
+    def _wait(self, job: Job) -> None:
+        """Wait for the interrupt as long as the device makes progress."""
+        before = None
+        while not self.device.wait_interrupt(PATIENCE_SECONDS):
+            now = [self._read_pair(name) for name in ALIVE]
+            if now == before:
+                self.device.write_register("CONTROL", ABORT)
+                raise AcceleratorError("no interrupt and no progress; position", job.position)
+            before = now
 
     def _start(self, job: Job) -> None:
         write = self.device.write_register

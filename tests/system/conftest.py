@@ -8,4 +8,4 @@ from celosia.driver import registers
 @pytest.fixture(autouse=True)
 def _no_long_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that hangs fails its test soon."""
-    monkeypatch.setattr(registers, "TIMEOUT_SECONDS", 120.0)
+    monkeypatch.setattr(registers, "PATIENCE_SECONDS", 20.0)
