@@ -166,8 +166,8 @@ def _group(name: str, cls: Any, value: object) -> Any:
     for key, item in value.items():
         if key not in defaults:
             raise ConfigError(f"{name}.{key}", item, "no such field", sorted(defaults))
-        wanted = (list, tuple) if isinstance(defaults[key], tuple) else type(defaults[key])
-        wanted = (int, float) if wanted is float else wanted
+        kind = type(defaults[key])
+        wanted = {tuple: (list, tuple), float: (int, float)}.get(kind, (kind,))
         if not isinstance(item, wanted) or isinstance(item, bool):
             raise ConfigError(f"{name}.{key}", item, f"must be of type {type(defaults[key]).__name__}", defaults[key])
     return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})

@@ -163,9 +163,8 @@ class Instruction:
             ValueError: unknown opcode.
         """
         values = _unpack(FIELDS, int.from_bytes(data, "little"))
-        values["opcode"] = Opcode(values["opcode"])
-        values["flags"] = Flag(values["flags"])
-        return cls(**values)
+        opcode, flags = Opcode(values.pop("opcode")), Flag(values.pop("flags"))
+        return cls(opcode=opcode, flags=flags, **values)
 
 
 def _pack(layout: dict[str, int], values: dict[str, int]) -> int:

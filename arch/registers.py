@@ -59,11 +59,12 @@ def _field(node: FieldNode) -> Field:
     clears = node.get_property("onwrite") is OnWriteType.woclr
     constant = not node.is_sw_writable and not node.is_hw_writable
     hardware_writes = bool(node.get_property("we"))
+    reset = node.get_property("reset")
     return Field(
         name=node.inst_name,
         low=node.low,
         width=node.width,
-        reset=node.get_property("reset") or 0,
+        reset=reset if isinstance(reset, int) else 0,
         writable=node.is_sw_writable,
         stored=constant or clears or hardware_writes or (node.is_sw_writable and not node.is_hw_writable),
         pulse=pulse,

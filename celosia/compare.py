@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +90,7 @@ class Comparison:
             return
         expected = tensor.data.view(np.uint32) if tensor.kind == "spm" else tensor.data
         shape = tensor.data.shape
+        parts: list[tuple[Any, np.ndarray, np.ndarray]]
         if tensor.kind == "spm":
             parts = [(expected, *self._scratchpad(tensor, writes))]
         elif tensor.kind == "am":
@@ -101,11 +103,11 @@ class Comparison:
             wrong = (want != got) | ~seen
             if wrong.any():
                 where = tuple(int(i) for i in np.argwhere(wrong)[0])
-                actual = got[where] if seen[where] else "not written"
                 if tensor.kind == "spm" and seen[where]:
-                    self._differs(retired, where, _float(want[where]), _float(actual))
+                    self._differs(retired, where, _float(want[where]), _float(got[where]))
                 else:
-                    self._differs(retired, where, str(want[where]), str(actual))
+                    actual = str(got[where]) if seen[where] else "not written"
+                    self._differs(retired, where, str(want[where]), actual)
                 return
             self.elements += want.size
         self.tensors += 1

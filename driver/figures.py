@@ -36,8 +36,9 @@ class Figures:
 def figures(compiled: CompiledModel, jobs: Iterable[tuple[Job, JobResult]]) -> Figures:
     """Figures of the jobs of one run, in order."""
     load = Load(compiled)
-    weights = kv = program = macs = 0
-    decode_bytes, decode, prefill, total = 0.0, [], 0, 0
+    weights = program = macs = prefill = total = 0
+    kv, decode_bytes = 0.0, 0.0
+    decode: list[int] = []
     for job, result in jobs:
         sampled, count = len(result.tokens), len(job.tokens)
         # A job that samples one token after another: its first token belongs to the prompt if nothing was sampled yet.

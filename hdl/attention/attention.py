@@ -1,5 +1,7 @@
 """The attention unit: executes ATTEND."""
 
+from typing import Any
+
 from amaranth.hdl import Cat, Module, ResetInserter, Signal
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -86,7 +88,7 @@ class AttentionUnit(wiring.Component):
         outer.submodules.unit = ResetInserter(self.clear)(m)
         return outer
 
-    def _control(self, m: Module, *units: object) -> None:
+    def _control(self, m: Module, *units: Any) -> None:
         """Latches the command and derives what takes a multiplier."""
         schedule, merger, micro_ops, softmax, output = units
         command = Signal(COMMAND)
@@ -141,7 +143,7 @@ class AttentionUnit(wiring.Component):
         for unit in (softmax, output):
             m.d.comb += [unit.group.eq(geometry.group), unit.sub_heads_log2.eq(geometry.sub_heads_log2)]
 
-    def _connect(self, m: Module, *units: object) -> None:
+    def _connect(self, m: Module, *units: Any) -> None:
         schedule, merger, micro_ops, softmax, output = units
         job = schedule.o
         queues = []

@@ -1,6 +1,8 @@
 """From a MATMUL instruction to micro-ops."""
 
-from amaranth.hdl import Module, Mux, Signal
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,7 +12,7 @@ from ...arch.isa import Flag
 from ..interfaces import COMMAND, Interfaces, ResultKind
 
 
-def flag(command: object, which: Flag) -> object:
+def flag(command: Any, which: Flag) -> Value:
     """One bit of the flags of a COMMAND."""
     return command.instruction.flags[which.bit_length() - 1]
 

@@ -64,7 +64,7 @@ class PageWalk(wiring.Component):
         exponent_beats, payload_beats = Signal(16), Signal(16)
         values = Signal()
 
-        def send(kind: Kind, address: object, beats: Signal, units: object) -> None:
+        def send(kind: int, address: object, beats: Signal, units: object) -> None:
             m.d.comb += [
                 self.o.valid.eq(1),
                 self.o.payload.kind.eq(kind),
