@@ -133,7 +133,7 @@ def _measure(
         (folder / "top.v").write_text(source)
         run_yosys(script, folder, lambda: progress(1, stages))
         netlist = load_netlist(folder / "netlist.json", TOP)
-        result = {"cells": netlist.count(), "fmax_mhz": None, "critical_path": None}
+        result: dict[str, Any] = {"cells": netlist.count(), "fmax_mhz": None, "critical_path": None}
         if place:
             progress(2, stages)
             arguments = [*target.place, "--json", "netlist.json", "--report", "report.json", "--timing-allow-fail"]
