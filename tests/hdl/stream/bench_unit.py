@@ -57,7 +57,7 @@ class Surroundings:
         dut.image_base.value, dut.kv_base.value = IMAGE_BASE, KV_BASE
         dut.clear.value = dut.pass_index.value = dut.appends_in_pass.value = 0
         dut.auxiliary__o_address__valid.value = dut.auxiliary__i_beat__ready.value = 0
-        self.pass_index = self.appends = self.event = 0
+        self.pass_index = self.appends = self.event = self.patience = 0
         self.faults: list[dict[str, int]] = []
         cocotb.start_soon(self._run())
 
@@ -141,12 +141,14 @@ class Surroundings:
             self._advance()
 
     def _advance(self) -> None:
-        if self.event == len(self.plan.events) or self.random.random() < 0.8:
+        if self.event == len(self.plan.events) or self.bench.cycle < self.patience:
             return
         kind, counts = self.plan.events[self.event]
         if any(len(self.sinks[name].received) < count for name, count in counts.items()):
             return
         self.event += 1
+        # Writes may take so long that the unit has to wait for them.
+        self.patience = self.bench.cycle + self.random.choice([0, 0, 5, 4000])
         self.appends = self.appends + 1 if kind == "append" else 0
         self.pass_index += kind == "end"
         self.dut.pass_index.value, self.dut.appends_in_pass.value = self.pass_index, self.appends
