@@ -3,7 +3,6 @@
 from .add import FloatAdd
 from .exponential import Exp2Negative
 from .fixed import FixedToFloat, FloatToFixed
-from .gate import GateFunction
 from .multiply import FloatMultiply
 from .polynomial import TablePolynomial
 from .reciprocal import Reciprocal, ReciprocalSqrt
@@ -15,7 +14,6 @@ __all__ = [
     "FloatAdd",
     "FloatMultiply",
     "FloatToFixed",
-    "GateFunction",
     "Reciprocal",
     "ReciprocalSqrt",
     "SineCosine",

@@ -19,7 +19,7 @@ class Factor:
 
 
 class ActivationFactor(wiring.Component):
-    """F(x) of docs/numerics-functions.md (GateFunction), chosen at run time, or exactly 1.
+    """F(x) of docs/numerics-functions.md (ActivationFactor), chosen at run time, or exactly 1.
 
     One result a cycle, `latency` cycles after its operand. No valid bits inside and no reset of data: the parent delays
     its own. Both tables stand in one memory, so the second function costs block RAM only.

@@ -16,7 +16,6 @@ from celosia.hdl.arithmetic import (
     FloatAdd,
     FloatMultiply,
     FloatToFixed,
-    GateFunction,
     Reciprocal,
     ReciprocalSqrt,
     SineCosine,
@@ -138,18 +137,6 @@ def _polynomial(table: PolynomialTable) -> Case:
     )
 
 
-def _gate(kind: str) -> Case:
-    def draw(random: Random) -> Inputs:
-        return (_near_float(random, 100, 132) if random.random() < 0.9 else any_float(random),)
-
-    return Case(
-        GateFunction(kind),
-        [(word,) for word in [*CORNERS, 131 << 23, 387 << 23, (131 << 23) - 1]],
-        draw,
-        lambda a: (functions.gate(kind, a),),
-    )
-
-
 def _draw_exponent(random: Random) -> Inputs:
     whole = random.randrange(130) << 20
     return (
@@ -188,8 +175,6 @@ def all_cases() -> dict[str, Case]:
             _draw_exponent,
             lambda d: (functions.exp2_negative(d),),
         ),
-        "sigmoid": _gate("sigmoid"),
-        "gelu": _gate("gelu"),
         "sine_cosine": Case(
             SineCosine(),
             [(q << 38,) for q in range(4)] + [((q << 38) - 1,) for q in range(1, 5)],

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from celosia.hdl.arithmetic import FixedToFloat, FloatToFixed, GateFunction
+from celosia.hdl.arithmetic import FixedToFloat, FloatToFixed
 from tests.harness.runner import run_bench
 
 from .cases import all_cases
@@ -49,8 +49,3 @@ def test_float_to_fixed_fraction_bits_wrong(fraction_bits: int) -> None:
     message = f"FloatToFixed: fraction_bits must be an integer from 0 to 32, not {fraction_bits!r}"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         FloatToFixed(integer_bits=8, fraction_bits=fraction_bits)
-
-
-def test_gate_function_kind_wrong() -> None:
-    with pytest.raises(ValueError, match=r"^GateFunction: kind must be 'sigmoid' or 'gelu', not 'relu'$"):
-        GateFunction("relu")
