@@ -198,6 +198,7 @@ class PageWriter(wiring.Component):
             end_key.eq((self._block << 10) + (self._end << 5) + (self.bus_bytes - 1)),
         ]
         length = Signal(9)
+        address_taken, data_sent = Signal(), Signal()
         with m.State("Segment"):
             m.d.sync += [
                 self._offset.eq(0),
@@ -234,17 +235,23 @@ class PageWriter(wiring.Component):
             with m.Else():
                 self._next_segment(m)
         with m.State("Address"):
+            m.d.sync += [address_taken.eq(0), data_sent.eq(0)]
+            with m.If(bursts.i.ready):
+                m.next = "Transfer"
+        with m.State("Transfer"):
+            # Address and data are offered together: neither may wait for the other (AXI4, A3.3.1).
             m.d.comb += [
-                self.axi.awvalid.eq(bursts.i.ready),
-                bursts.i.valid.eq(self.axi.awready),
+                self._sending.eq(1),
+                self.axi.awvalid.eq(~address_taken),
+                bursts.i.valid.eq(self.axi.awvalid & self.axi.awready),
                 bursts.i.payload.eq(self.axi.awaddr),
             ]
-            with m.If(self.axi.awvalid & self.axi.awready):
-                m.d.sync += self._address.eq(self._address + (self._burst_left << shift))
-                m.next = "Data"
-        with m.State("Data"):
-            m.d.comb += self._sending.eq(1)
+            with m.If(self.axi.awready):
+                m.d.sync += address_taken.eq(1)
             with m.If(self._sent):
+                m.d.sync += data_sent.eq(1)
+            with m.If((address_taken | self.axi.awready) & (data_sent | self._sent)):
+                m.d.sync += self._address.eq(self._address + ((self.axi.awlen + 1) << shift))
                 m.next = "Burst"
         m.d.comb += [
             self.axi.awsize.eq(shift),

@@ -144,6 +144,8 @@ async def _start(dut: Any, parameters: dict[str, Any]) -> tuple[Bench, dict[str,
     if parameters["stall"]:
         for channel in (slave.aw_channel, slave.w_channel, slave.b_channel):
             channel.set_pause_generator(_pauses(bench, parameters["stall"]))
+        # AXI4, A3.3.1: a subordinate may wait for WVALID before AWREADY.
+        slave.aw_channel.set_pause_generator(_until_data(dut))
     return bench, ports, memory, Monitor(bench, config)
 
 
@@ -151,6 +153,12 @@ def _pauses(bench: Bench, stall: float) -> Iterator[bool]:
     random = Random(bench.random.getrandbits(32))
     while True:
         yield random.random() < stall
+
+
+def _until_data(dut: Any) -> Iterator[bool]:
+    """A pause of the address channel while no data is offered."""
+    while True:
+        yield not int(dut.m_axi_wvalid.value)
 
 
 async def _table(bench: Bench, **values: int) -> None:
