@@ -150,6 +150,8 @@ def run(
     _check_device(device, DEVICES)
     if waves is not None and device != "rtl":
         raise RequestError(f"device is {device!r}: only rtl has waves")
+    if waves is not None and not waves.parent.is_dir():
+        raise RequestError(f"waves: there is no folder {str(waves.parent)!r}: make it first")
     fed = tokens_of(model, prompt, tokens, DEFAULT_PROMPT)
     measured: dict[str, Any] = {}
     started = time.perf_counter()

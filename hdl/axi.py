@@ -1,7 +1,7 @@
 """AXI4 and AXI4-Lite port signatures with AXI's own member names (AMBA AXI protocol, IHI 0022, A2 and B1).
 
-Members are flat, so that a port called ``m_axi`` becomes ``m_axi__araddr``, ... in Verilog inside the design; the top level
-renames them to ``m_axi_araddr``. Signatures are seen from the master.
+Members are flat, so that a port called ``m_axi`` becomes ``m_axi__araddr``, ... in Verilog inside the design; the top
+level renames them to ``m_axi_araddr``. Signatures are seen from the master.
 """
 
 from amaranth.lib import wiring

@@ -62,7 +62,7 @@ class Interfaces:
             (probabilities only; 0 in the activation memory).
         raw_tile: payload (C x 32 bytes; a 4-bit tile fills the low half) and scales (C x 4 bytes; low part used).
         tile: what the engine multiplies: weights (C x 32 x 8 bits signed), significand (C x 11 bits unsigned) and
-            exponent (C x 10 bits signed): scale = significand x 2^exponent, sign apart; the same for the minimum (0: none).
+            exponent (C x 10 bits signed): scale = significand x 2^exponent, sign apart; likewise the minimum (0: none).
         micro_op: one cycle of the engine, see docs/microarchitecture.md.
         result: a tag and R x C float32.
         kv_block: a quantized key or value block on its way to the cache.

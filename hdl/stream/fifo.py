@@ -20,7 +20,7 @@ def unit_layout(bits: int) -> data.StructLayout:
 
 
 class PayloadFifo(wiring.Component):
-    """Beats in, whole tiles out: one beat written and one unit read per cycle, two cycles of latency.
+    """Beats in, whole tiles out: one beat written and one unit read per cycle, three cycles of latency.
 
     B banks of W bytes. A unit is B beats (8-bit tiles), B/2 (4-bit tiles, in the low half) or 1 (BEATS, in the low
     beat), as the region at the head says. Every region starts at bank 0: both sides skip what is left of a row.
@@ -75,8 +75,8 @@ class PayloadFifo(wiring.Component):
         m.d.comb += [
             now_left.eq(Mux(fresh, content.units, left)),
             size.eq(Mux(content.kind == Kind.BEATS, 1, Mux(four_bit, banks // 2, banks))),
-            # A read answers a cycle later; both the queue and the word on its way have a place.
-            ready.eq(queue.w_level + self._arriving < QUEUE),
+            # A read answers a cycle later and is registered once more; what is on its way has a place in the queue.
+            ready.eq(queue.w_level + self._arriving + self._held < QUEUE),
             reading.eq(self.content.valid & ready & (self.used >= size)),
             last.eq(now_left == 1),
             self.content.ready.eq(reading & last),
@@ -98,7 +98,7 @@ class PayloadFifo(wiring.Component):
 
     def _memories(self, m: Module, written: Signal, taken: Signal) -> None:
         bank_bits = (self.banks - 1).bit_length()
-        self._read_enable, self._arriving = Signal(), Signal()
+        self._read_enable, self._arriving, self._held = Signal(), Signal(), Signal()
         self._words = []
         for bank in range(self.banks):
             memory = Memory(shape=self.beat_bits, depth=self.depth // self.banks, init=[])
@@ -125,7 +125,10 @@ class PayloadFifo(wiring.Component):
             m.d.comb += unit.bits.eq(Cat(*self._words[self.banks // 2 :]))
         with m.If(kind_read == Kind.BEATS):
             m.d.comb += unit.bits.eq(Array(self._words)[bank_read])
-        m.d.comb += [queue.w_en.eq(arriving), queue.w_data.eq(unit)]
+        # Block RAM answers late in a cycle: choosing a part of its answer and storing it are two.
+        held = Signal.like(unit, reset_less=True)
+        m.d.sync += [held.eq(unit), self._held.eq(arriving)]
+        m.d.comb += [queue.w_en.eq(self._held), queue.w_data.eq(held)]
 
 
 class ScaleFifo(wiring.Component):

@@ -163,6 +163,7 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     assert "config = 'nope': no such preset or TOML file" in _refused("run", "--config", "nope")
     assert _refused("run", "--tokens", "1 256") == "celosia: prompt token 1 is 256: the model has tokens 0 to 255"
     assert "the number of tokens to generate is 0: it must be 1 or more" in _refused("run", "-n", "0")
+    assert "waves: there is no folder '/nowhere': make it first" in _refused("run", "--waves", "/nowhere/a.vcd")
     assert "temperature is -1.0" in _refused("run", "--temperature", "-1")
     assert "a text and token ids are given" in _refused("run", "--prompt", "a", "--tokens", "1")
     assert "the prompt has 600 tokens: the context is 512 positions" in _refused("run", "--prompt", "a" * 600)
