@@ -11,6 +11,8 @@ from typing import Any
 from .harness import INPUT, OUTPUT, PARITY
 
 _HARNESS = (f"{INPUT}__", f"{OUTPUT}__", f"{PARITY}__")
+MADE_BY_YOSYS = re.compile(r"\$|_(LUT4|PFUMX|L6MUX21|CCU2C|TRELLIS_FF|TRELLIS_DPR16X4|MULT18X18D|DP16KD|PDPW16KD)_")
+"""Names of wires that we did not name."""
 _LUT = re.compile(r"LUT\d")
 
 
@@ -111,7 +113,7 @@ class Netlist:
         if not names:
             return None
         # The harness first, then the signal that Yosys named the cell after: others are ports that it passes through.
-        return min(names, key=lambda name: (not name.startswith(_HARNESS), not cell.startswith(name[:-1]), len(name)))
+        return min(names, key=lambda name: (not name.startswith(_HARNESS), _rank(cell, name), len(name)))
 
     def count(self) -> dict[str, int]:
         """Cells of the unit by type, the harness left out: its registers, and the XOR gates before its parity."""
@@ -129,6 +131,14 @@ class Netlist:
     def _bits(self, cell: str, *ports: str) -> list[int]:
         connections = self._cells[cell]["connections"]
         return [bit for port in ports for bit in connections.get(port, [])]
+
+
+def _rank(cell: str, name: str) -> int:
+    """0 for the signal that a cell is named after, 2 for names that Yosys made of other names."""
+    signal = name.split("[")[0]
+    if MADE_BY_YOSYS.search(signal):
+        return 2
+    return 0 if cell.startswith(signal) else 1
 
 
 def load_netlist(file: Path, top: str) -> Netlist:

@@ -47,8 +47,8 @@ class Target:
     place: tuple[str, ...] = ()
 
 
-# Wide multiplexers of a slice (PFUMX, L6MUX) tie LUTs to fixed places. Without them the normalisers need half the
-# LUTs and no unit becomes slower: measured, see docs/synthesis.md.
+# Wide multiplexers of a slice (PFUMX, L6MUX) tie LUTs to fixed places. Without them float units need 17 to 56 % fewer
+# LUTs and are 2 to 3 % slower, far above the goal: measured, see docs/synthesis.md.
 TARGETS: dict[str, Target] = {
     "ecp5": Target(
         synthesis="synth_ecp5 -nowidelut",

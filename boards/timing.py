@@ -1,14 +1,11 @@
 """Reads nextpnr's report: how fast, and the slowest path from register to register in our names."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .harness import INPUT, INSTANCE, OUTPUT
-from .netlist import Netlist
-
-_MADE_BY_YOSYS = re.compile(r"\$|_(LUT4|PFUMX|L6MUX21|CCU2C|TRELLIS_FF|TRELLIS_DPR16X4|MULT18X18D|DP16KD|PDPW16KD)_")
+from .netlist import MADE_BY_YOSYS, Netlist
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ def _critical_path(segments: list[Mapping[str, Any]], netlist: Netlist) -> Criti
         delay_ns=round(_delay(segments), 2),
         routing_ns=round(sum(float(s["delay"]) for s in segments if s["type"] == "routing"), 2),
         levels=sum(segment["type"] == "logic" for segment in segments),
-        through=[_ours(net) for net in dict.fromkeys(nets[1:]) if not _MADE_BY_YOSYS.search(net)],
+        through=[_ours(net) for net in dict.fromkeys(nets[1:]) if not MADE_BY_YOSYS.search(net)],
     )
 
 
