@@ -144,7 +144,7 @@ class Dequantizer(wiring.Component):
         interfaces = Interfaces(config)
         self.lanes = interfaces.lanes
         self.has_minimum = any(f.has_minimum for f in interfaces.derived.formats)
-        self.latency = 1 + FixedToFloat.latency + (FloatAdd.latency if self.has_minimum else 0)
+        self.latency = 2 + FixedToFloat.latency + (FloatAdd.latency if self.has_minimum else 0)
         super().__init__(
             {
                 "elements": In(data.ArrayLayout(signed(8), self.lanes)),
@@ -156,18 +156,21 @@ class Dequantizer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        # 1. Operands of the multipliers, 2. their products.
+        elements = Signal.like(self.elements)
+        m.d.sync += elements.eq(self.elements)
         significand, exponent = self._fp16(m, self.scale, "scale")
-        held_exponent = Signal(signed(12))
-        m.d.sync += held_exponent.eq(exponent)
         if self.has_minimum:
             m.submodules.minimum = minimum = FixedToFloat(width=12)
             low, low_exponent = self._fp16(m, self.minimum, "minimum")
             m.d.comb += minimum.en.eq(1)
             m.d.sync += [minimum.n.eq(low), minimum.e.eq(low_exponent)]
+        product_exponent = Signal.like(exponent)
+        m.d.sync += product_exponent.eq(exponent)
         for lane in range(self.lanes):
             m.submodules[f"lane_{lane}"] = value = FixedToFloat(width=20)
-            m.d.comb += [value.en.eq(1), value.e.eq(held_exponent)]
-            m.d.sync += value.n.eq(self.elements[lane] * significand)
+            m.d.comb += [value.en.eq(1), value.e.eq(product_exponent)]
+            m.d.sync += value.n.eq(elements[lane] * significand)
             if self.has_minimum:
                 m.submodules[f"add_{lane}"] = add = FloatAdd()
                 m.d.comb += [add.en.eq(1), add.a.eq(value.o), add.b.eq(minimum.o), self.o[lane].eq(add.o)]
@@ -176,15 +179,16 @@ class Dequantizer(wiring.Component):
         return m
 
     def _fp16(self, m: Module, half: Signal, name: str) -> tuple[Signal, Signal]:
-        """Signed significand and exponent of an fp16, subnormals included."""
-        normal = Signal(name=f"{name}_normal")
-        significand = Signal(signed(12), name=f"{name}_significand")
+        """Signed significand and exponent of an fp16, subnormals included, a cycle later."""
+        normal = half[10:15].any()
         magnitude = Cat(half[:10], normal)
-        m.d.comb += [
-            normal.eq(half[10:15].any()),
+        significand = Signal(signed(12), name=f"{name}_significand")
+        exponent = Signal(signed(12), name=f"{name}_exponent")
+        m.d.sync += [
             significand.eq(Mux(half[15], -magnitude, magnitude)),
+            exponent.eq(Mux(normal, half[10:15], 1) - 25),
         ]
-        return significand, Mux(normal, half[10:15], 1) - 25
+        return significand, exponent
 
 
 class Embedding(wiring.Component):
