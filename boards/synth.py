@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from amaranth.back import verilog
 from amaranth.lib import wiring
 
 from ..arch.config import AcceleratorConfig
+from ..hdl.verilog import plain_names
 from .errors import SynthesisError
 from .harness import TimingHarness
 from .netlist import ECP5_RESOURCES, XCUP_RESOURCES, Count, Resources, area, load_netlist
@@ -25,7 +25,6 @@ READER_VERSION = "3"
 GOAL_MHZ = 80.0
 """What every unit must reach on ECP5, speed grade 6."""
 
-_ESCAPED, _INDEX = re.compile(r"\\\S+ "), re.compile(r"\[(\d+)\]")
 
 Progress = Callable[[int, int], None]
 Cached = Callable[[str, str, Callable[[Path], None]], Path]
@@ -148,11 +147,6 @@ def _measure(
     progress(stages, stages)
     measured: dict[str, Any] = json.loads((folder / "result.json").read_text())
     return measured
-
-
-def plain_names(source: str) -> str:
-    """Verilog with `\\q[3] ` renamed to `\\q.3 `: Yosys (0.70) takes the first for bit 3 of `q` and stops in ABC9."""
-    return _ESCAPED.sub(lambda match: _INDEX.sub(r".\1", match[0]), source)
 
 
 def _key(parts: list[str]) -> str:

@@ -24,6 +24,10 @@ INSTANCE = re.compile(r"^(  )(\\\S+|\w+)( +(?:\\\S+ +|\w+) *\()$", re.MULTILINE)
 """Verilog as Yosys writes it: a module's first line, and an instance's."""
 
 
+ESCAPED, INDEX = re.compile(r"\\\S+ "), re.compile(r"\[(\d+)\]")
+"""An escaped identifier, and an index in one."""
+
+
 def accelerator_verilog(config: AcceleratorConfig, *, trace: bool = False, name: str = TOP) -> str:
     """One Verilog file with the whole design; the same config gives the same text.
 
@@ -32,7 +36,12 @@ def accelerator_verilog(config: AcceleratorConfig, *, trace: bool = False, name:
         name: of the top module.
     """
     text = verilog.convert(Accelerator(config, trace=trace), name=name, emit_src=False, strip_internal_attrs=True)
-    return _merge_identical(TRIGGER.sub("initial_trigger ", ZERO_MEMORY.sub("", text)))
+    return _merge_identical(plain_names(TRIGGER.sub("initial_trigger ", ZERO_MEMORY.sub("", text))))
+
+
+def plain_names(text: str) -> str:
+    """Verilog with `\\q[3] ` renamed to `\\q.3 `: Yosys (0.70) takes the first for bit 3 of `q` and stops in ABC9."""
+    return ESCAPED.sub(lambda match: INDEX.sub(r".\1", match[0]), text)
 
 
 def _merge_identical(text: str) -> str:

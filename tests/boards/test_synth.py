@@ -16,7 +16,7 @@ from celosia.boards import tools
 from celosia.boards.errors import SynthesisError
 from celosia.boards.harness import TimingHarness
 from celosia.boards.netlist import ECP5_RESOURCES, XCUP_RESOURCES, Count, Netlist, area
-from celosia.boards.synth import TARGETS, Synthesis, plain_names, synthesize
+from celosia.boards.synth import TARGETS, Synthesis, synthesize
 from celosia.boards.table import markdown, write_table
 from celosia.boards.timing import CriticalPath, read_timing
 from celosia.boards.units import ACCELERATOR, UNITS, Unit, find_unit
@@ -139,12 +139,6 @@ def test_registers_are_called_as_we_call_them() -> None:
     netlist = Netlist({"cells": {"unit.deep.sum_TRELLIS_FF_Q": cell}, "netnames": nets})
     assert netlist.register("unit.deep.sum_TRELLIS_FF_Q") == "unit.deep.sum[3]"
     assert netlist.register("no cell") is None
-
-
-def test_indexed_names_become_plain() -> None:
-    assert (
-        plain_names("wire [3:0] \\q[3] ; assign \\a[1].b[2] = q[3];") == "wire [3:0] \\q.3 ; assign \\a.1.b.2 = q[3];"
-    )
 
 
 def test_table_says_which_units_are_slow(tmp_path: Path) -> None:
