@@ -197,7 +197,7 @@ class PageWriter(wiring.Component):
             first_key.eq((self._block << 10) | (self._first << 5)),
             end_key.eq((self._block << 10) + (self._end << 5) + (self.bus_bytes - 1)),
         ]
-        length = Signal(9)
+        left, limit, length = Signal(13), Signal(9), Signal(9)
         address_taken, data_sent = Signal(), Signal()
         with m.State("Segment"):
             m.d.sync += [
@@ -216,17 +216,17 @@ class PageWriter(wiring.Component):
                     self._segment_end.eq(end_key >> shift),
                     self._address.eq(self._head_address + (blocks << 6) + ((first_key >> shift) << shift)),
                 ]
+            m.next = "Measure"
+        with m.State("Measure"):
+            boundary = Signal(10)
+            m.d.comb += boundary.eq((_BOUNDARY >> shift) - self._address[shift : bits_for(_BOUNDARY)])
+            m.d.sync += [
+                left.eq(self._segment_end - self._offset),
+                limit.eq(Mux(boundary < self._longest, boundary, self._longest)),
+            ]
             m.next = "Burst"
         with m.State("Burst"):
-            left = Signal(13)
-            boundary = Signal(10)
-            limit = Signal(9)
-            m.d.comb += [
-                left.eq(self._segment_end - self._offset),
-                boundary.eq((_BOUNDARY >> shift) - self._address[shift : bits_for(_BOUNDARY)]),
-                limit.eq(Mux(boundary < self._longest, boundary, self._longest)),
-                length.eq(Mux(left < limit, left, limit)),
-            ]
+            m.d.comb += length.eq(Mux(left < limit, left, limit))
             m.d.sync += [self.axi.awaddr.eq(self._address), self.axi.awlen.eq(length - 1), self._burst_left.eq(length)]
             with m.If(stop):
                 m.next = "Drain"
@@ -252,7 +252,7 @@ class PageWriter(wiring.Component):
                 m.d.sync += data_sent.eq(1)
             with m.If((address_taken | self.axi.awready) & (data_sent | self._sent)):
                 m.d.sync += self._address.eq(self._address + ((self.axi.awlen + 1) << shift))
-                m.next = "Burst"
+                m.next = "Measure"
         m.d.comb += [
             self.axi.awsize.eq(shift),
             self.axi.awburst.eq(BURST_INCR),
@@ -327,12 +327,14 @@ class PageWriter(wiring.Component):
         wide = self.bus_bytes > BLOCK
         second = Signal()
         block, low = Signal(5), Signal(BLOCK * 8)
-        own = Signal(12)
+        own, first_value = Signal(12), Signal(12)
         of_value = Signal()
+        # A head's values follow its keys: what takes a subtraction is ready long before the head's first beat.
+        m.d.sync += first_value.eq(self._head_block - self._geometry.head_blocks)
         m.d.comb += [
             block.eq(Cat(second, self._offset) if wide else self._offset >> bits_for(BLOCK // self.bus_bytes)),
             of_value.eq(block >= self._geometry.head_blocks),
-            own.eq(self._head_block + block - Mux(of_value, self._geometry.head_blocks, 0)),
+            own.eq(block + Mux(of_value, first_value, self._head_block)),
             self.tail_exponents.address.eq(Cat(own[: len(self.tail_exponents.address) - 1], of_value)),
         ]
         if wide:
