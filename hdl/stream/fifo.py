@@ -116,19 +116,20 @@ class PayloadFifo(wiring.Component):
     def _assemble(
         self, m: Module, queue: SyncFIFO, reading: Signal, bank: Signal, kind: Signal, four_bit: Signal
     ) -> None:
-        arriving, kind_read = self._arriving, Signal(Kind)
-        bank_read, half = Signal.like(bank), Signal()
+        # Block RAM answers late in a cycle: its answer is registered before a part of it is chosen and queued.
+        words = [Signal(self.beat_bits, name=f"word_{bank}", reset_less=True) for bank in range(self.banks)]
+        m.d.sync += [word.eq(answer) for word, answer in zip(words, self._words, strict=True)]
+        place = Cat(kind, bank, four_bit)
+        arriving, held = Signal.like(place), Signal.like(place)
+        m.d.sync += [self._arriving.eq(reading), self._held.eq(self._arriving), arriving.eq(place), held.eq(arriving)]
+        kind_read, bank_read, half = Kind(held[:2]), held[2:-1], held[-1]
         unit = Signal(unit_layout(self.tile_bits))
-        m.d.sync += [arriving.eq(reading), kind_read.eq(kind), bank_read.eq(bank), half.eq(four_bit)]
-        m.d.comb += [unit.kind.eq(kind_read), unit.bits.eq(Cat(*self._words))]
+        m.d.comb += [unit.kind.eq(kind_read), unit.bits.eq(Cat(*words))]
         with m.If(half & bank_read[-1]):
-            m.d.comb += unit.bits.eq(Cat(*self._words[self.banks // 2 :]))
+            m.d.comb += unit.bits.eq(Cat(*words[self.banks // 2 :]))
         with m.If(kind_read == Kind.BEATS):
-            m.d.comb += unit.bits.eq(Array(self._words)[bank_read])
-        # Block RAM answers late in a cycle: choosing a part of its answer and storing it are two.
-        held = Signal.like(unit, reset_less=True)
-        m.d.sync += [held.eq(unit), self._held.eq(arriving)]
-        m.d.comb += [queue.w_en.eq(self._held), queue.w_data.eq(held)]
+            m.d.comb += unit.bits.eq(Array(words)[bank_read])
+        m.d.comb += [queue.w_en.eq(self._held), queue.w_data.eq(unit)]
 
 
 class ScaleFifo(wiring.Component):
