@@ -48,12 +48,17 @@ class Prefetcher(wiring.Component):
         m = Module()
         m.submodules.passes = passes = PassGenerator(chunk=self.config.vector.chunk)
         m.submodules.pages = pages = PageWalk(self.config)
-        instruction, now = Signal(INSTRUCTION), Signal(PASS)
-        pc, layer, layers = Signal(8), Signal(12), Signal(12)
-        index, attends = Signal(32), Signal(12)
+        instruction = Signal(INSTRUCTION)
+        now = Signal(PASS)
+        pc = Signal(8)
+        layer = Signal(12)
+        layers = Signal(12)
+        index = Signal(32)
+        attends = Signal(12)
         sequence = Signal(6)
         request = Signal(STREAM_REGION)
-        offset, tiles = Signal(44), Signal(32)
+        offset = Signal(44)
+        tiles = Signal(32)
 
         m.d.comb += [
             passes.i.payload.eq(self.i.payload),
