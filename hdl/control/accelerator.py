@@ -23,10 +23,22 @@ from ..vector.unit import VectorUnit
 from .counters import COUNTERS, Counters
 from .memories import InstructionMemory, TokenMemory
 from .registers import ADDRESS_BITS, RegisterBlock
+from .saturation import Saturation
 from .sequencer import UNITS, Sequencer
 from .start import JobStart
 
-ALWAYS = ("registers", "starter", "sequencer", "counters", "stream", "matrix", "attention", "table", "writer")
+ALWAYS = (
+    "registers",
+    "starter",
+    "sequencer",
+    "counters",
+    "saturation",
+    "stream",
+    "matrix",
+    "attention",
+    "table",
+    "writer",
+)
 """Units that handle `clear` themselves or must survive it."""
 
 MEMORIES = ("tokens", "scratchpad", "parameters", "activations", "tail")
@@ -92,6 +104,7 @@ class Accelerator(wiring.Component):
         self._tokens = TokenMemory(config)
         self._starter = JobStart(config)
         self._counters = Counters()
+        self._saturation = Saturation(interfaces)
         self._stream = StreamUnit(config)
         self._embedding = Embedding(config)
         self._matrix = MatrixUnit(interfaces)
@@ -142,29 +155,24 @@ class Accelerator(wiring.Component):
         connect(m, sequencer.program, program.sequencer)
         connect(m, self._stream.program, program.stream)
         connect(m, sequencer.o_stream, self._stream.i)
-        image_base = Cat(registers.image_base_lo, registers.image_base_hi)
-        kv_base = Cat(registers.kv_base_lo, registers.kv_base_hi)
+        held = self._starter.held
         candidate = self._matrix.candidates
         chosen = candidate[registers.candidate_index]
-        job = sequencer.job
         m.d.comb += [
-            job.sequence.eq(registers.sequence),
-            job.position.eq(registers.position),
-            job.count.eq(registers.count),
-            job.steps.eq(registers.steps),
-            sequencer.length.eq(registers.program_length),
-            sequencer.end_of_text.eq(registers.end_of_text_token),
-            sequencer.end_enable.eq(registers.end_of_text_enable),
+            sequencer.job.eq(held.job),
+            sequencer.length.eq(held.length),
+            sequencer.end_of_text.eq(held.end_of_text),
+            sequencer.end_enable.eq(held.end_enable),
             sequencer.best.eq(candidate[0].id),
-            sequencer.abort.eq(registers.control_abort),
-            program.base.eq(Cat(registers.program_base_lo, registers.program_base_hi)),
-            program.length.eq(registers.program_length),
-            self._stream.image_base.eq(image_base),
-            self._stream.kv_base.eq(kv_base),
+            sequencer.abort.eq(registers.control_abort | self._starter.halted),
+            program.base.eq(held.program_base),
+            program.length.eq(held.length),
+            self._stream.image_base.eq(held.image_base),
+            self._stream.kv_base.eq(held.kv_base),
             self._stream.pass_index.eq(sequencer.pass_index),
             self._stream.appends_in_pass.eq(sequencer.appends_in_pass),
-            self._embedding.image_base.eq(image_base),
-            self._writer.kv_base.eq(kv_base),
+            self._embedding.image_base.eq(held.image_base),
+            self._writer.kv_base.eq(held.kv_base),
             registers.status_error.eq(sequencer.fault_status),
             registers.error_address_lo.eq(sequencer.fault_address[:32]),
             registers.error_address_hi.eq(sequencer.fault_address[32:]),
@@ -173,7 +181,9 @@ class Accelerator(wiring.Component):
             registers.candidate_value.eq(chosen.value),
             tokens.index.eq(registers.token_index),
             tokens.host_token.eq(registers.written),
-            tokens.host_write.eq(registers.write & (registers.address == OFFSETS["TOKEN_DATA"])),
+            tokens.host_write.eq(
+                registers.write & (registers.address == OFFSETS["TOKEN_DATA"]) & ~registers.status_busy,
+            ),
             tokens.sample.eq(sequencer.sample),
             tokens.sample_index.eq(sequencer.sample_index),
             tokens.sampled.eq(sequencer.best),
@@ -188,16 +198,23 @@ class Accelerator(wiring.Component):
         connect(m, self._embedding.tokens, tokens.reader)
         with m.If(sequencer.finished):
             m.d.sync += registers.status_done.eq(1)
-        with m.If(registers.control_start):
+        with m.If(self._starter.doorbell):
             m.d.sync += registers.status_done.eq(0)
 
     def _start(self, m: Module) -> None:
         registers, sequencer, start, program = self._registers, self._sequencer, self._starter, self._program
         stream = self._stream
         units = (stream, self._embedding, self._writer)
+        settings = start.settings
         m.d.comb += [
             start.doorbell.eq(registers.control_start & ~registers.status_busy),
-            start.job.eq(sequencer.job),
+            settings.image_base.eq(Cat(registers.image_base_lo, registers.image_base_hi)),
+            settings.kv_base.eq(Cat(registers.kv_base_lo, registers.kv_base_hi)),
+            settings.program_base.eq(Cat(registers.program_base_lo, registers.program_base_hi)),
+            settings.length.eq(registers.program_length),
+            settings.end_of_text.eq(registers.end_of_text_token),
+            settings.end_enable.eq(registers.end_of_text_enable),
+            start.halt.eq(registers.control_abort),
             start.sequence_open.eq(self._table.sequence_open),
             program.load.eq(start.load),
             start.loaded.eq(program.done),
@@ -208,6 +225,8 @@ class Accelerator(wiring.Component):
             sequencer.fault_valid.eq(start.fault_valid | Cat(unit.fault_valid for unit in units).any()),
             sequencer.fault.eq(start.fault),
         ]
+        for name in ("sequence", "position", "count", "steps"):
+            m.d.comb += settings.job[name].eq(getattr(registers, name))
         for unit in units:
             with m.If(unit.fault_valid):
                 m.d.comb += sequencer.fault.eq(unit.fault)
@@ -258,13 +277,19 @@ class Accelerator(wiring.Component):
         _share_read(m, self._parameters.read, (self._matrix.pm, self._vector.pm))
         writers = (self._matrix.spm_write, self._attention.spm, self._embedding.spm)
         _share_write(m, self._scratchpad.write, writers)
+        for field in ("en", "address", "mask", "data"):
+            m.d.comb += getattr(self._saturation.write, field).eq(getattr(self._scratchpad.write, field))
+        m.d.comb += [
+            self._saturation.clear.eq(self._starter.doorbell),
+            self._registers.status_saturated.eq(self._saturation.saturated),
+        ]
         connect(m, self._vector.pm_write, self._parameters.write)
 
     def _cache(self, m: Module) -> None:
         registers, table, tail, writer = self._registers, self._table, self._tail, self._writer
         attention, blocks = self._attention, self._vector.o_kv
         connect(m, self._stream.lookup, table.stream)
-        connect(m, writer.lookup, table.writer)
+        self._look_up(m)
         connect(m, blocks, tail.i)
         for ours, theirs in (
             (attention.tail_words, tail.merger_words),
@@ -281,7 +306,7 @@ class Accelerator(wiring.Component):
             table.write_index.eq(registers.table_entry_index),
             table.write_page.eq(registers.table_page),
             table.control_open.eq(registers.table_sequence),
-            table.status_sequence.eq(registers.sequence),
+            table.status_sequence.eq(self._starter.held.job.sequence),
             tail.enable.eq(writer.tail_enable),
             tail.position.eq(writer.tail_position),
             tail.head_blocks.eq(writer.tail_head_blocks),
@@ -289,12 +314,21 @@ class Accelerator(wiring.Component):
             self._sequencer.append_complete.eq(writer.append_complete),
         ]
 
+    def _look_up(self, m: Module) -> None:
+        """Before a job runs, its start looks up what the page writer will."""
+        start, writer, answer = self._starter, self._writer, self._table.writer
+        for field in ("sequence", "index"):
+            asked = Mux(start.busy, getattr(start.lookup, field), getattr(writer.lookup, field))
+            m.d.comb += getattr(answer, field).eq(asked)
+        for port in (start.lookup, writer.lookup):
+            m.d.comb += [port.page.eq(answer.page), port.mapped.eq(answer.mapped)]
+
     def _count(self, m: Module) -> None:
         registers, counters, sequencer, stream = self._registers, self._counters, self._sequencer, self._stream
         bus = self.interfaces.bus_bytes
         active = dict(zip(UNITS, sequencer.active, strict=True))
         waiting = stream.o_tile.ready & ~stream.o_tile.valid
-        m.d.comb += counters.clear.eq(registers.control_start & ~registers.status_busy)
+        m.d.comb += counters.clear.eq(self._starter.doorbell)
         counters.add(
             m,
             {
