@@ -13,6 +13,7 @@ from .driver.compiler import (
     AUTO,
     CompiledModel,
     FitError,
+    check_folder,
     choose_formats,
     compile_model,
     plan,
@@ -29,6 +30,7 @@ from .driver.sampling import Sampling
 from .driver.tokenizer import StreamDecoder
 from .sim.dram import load_dram
 from .verified import VerifiedAccelerator
+from .waves import wave_file
 
 DEVICES = ("rtl", "golden", "float")
 EVALUATORS = ("golden", "float")
@@ -184,20 +186,20 @@ def run(
         compiled = compile_model(model, config, progress=progress)
         generation = Session(GoldenAccelerator(), compiled).generate(fed, count, sampling, emit)
     else:
-        compiled = compile_model(model, config, progress=progress)
-        check_prompt(
-            fed,
-            count,
-            unfed=0,
-            position=0,
-            context=compiled.context,
-            vocabulary=compiled.model.vocab_size,
-            fix=CONTEXT_FIX,
-        )
-        accelerator = VerifiedAccelerator(compiled, report=status, waves=waves, memory=memory)
-        generation = Session(accelerator, compiled).generate(fed, count, sampling, emit)
-        measured = _measured(compiled, accelerator)
-        accelerator.close_device()
+        with wave_file(waves) as pipe:
+            compiled = compile_model(model, config, progress=progress)
+            check_prompt(
+                fed,
+                count,
+                unfed=0,
+                position=0,
+                context=compiled.context,
+                vocabulary=compiled.model.vocab_size,
+                fix=CONTEXT_FIX,
+            )
+            with VerifiedAccelerator(compiled, report=status, waves=pipe, memory=memory) as accelerator:
+                generation = Session(accelerator, compiled).generate(fed, count, sampling, emit)
+                measured = _measured(compiled, accelerator)
     if on_text and decoder:
         on_text(decoder.finish())
     return _report(model, config, device, generation, time.perf_counter() - started, measured)
@@ -298,6 +300,7 @@ def compile_to(
     Raises:
         ConfigError, FitError: bad input. OSError: the folder cannot be written; nothing is left behind.
     """
+    check_folder(folder)
     compiled = compile_model(
         model, config, weight_format=weight_format, head_format=head_format, context=context, progress=progress
     )

@@ -56,6 +56,13 @@ class VerifiedAccelerator:
         self.jobs: list[tuple[Job, JobResult]] = []
         self._decoding: tuple[int, int] | None = None
 
+    def __enter__(self) -> VerifiedAccelerator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Free the simulation, whose waves are then complete."""
+        self.device.close()
+
     def load(self, compiled: CompiledModel) -> None:
         """Load both."""
         self.rtl.load(compiled)
@@ -98,7 +105,3 @@ class VerifiedAccelerator:
         if self._decoding is None or not len(self.device.requests()):
             return None
         return self.device.dram_statistics(*self._decoding)
-
-    def close_device(self) -> None:
-        """Free the simulation."""
-        self.device.close()
