@@ -23,7 +23,7 @@ from .driver.evaluate import Evaluation, FloatLogits, evaluate
 from .driver.figures import figures
 from .driver.golden_accelerator import GoldenAccelerator, GoldenLogits
 from .driver.importers import load_model
-from .driver.reference import generate_float
+from .driver.reference import FloatSession
 from .driver.requests import CONTEXT_FIX, RequestError, check_prompt
 from .driver.runtime import Generation, Session
 from .driver.sampling import Sampling
@@ -181,7 +181,7 @@ def run(
             on_text(decoder.push(token) if decoder else f"{token} ")
 
     if device == "float":
-        generation = generate_float(model, fed, count, sampling, emit)
+        generation = FloatSession(model).generate(fed, count, sampling, emit)
     elif device == "golden":
         compiled = compile_model(model, config, progress=progress)
         generation = Session(GoldenAccelerator(), compiled).generate(fed, count, sampling, emit)

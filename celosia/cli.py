@@ -14,6 +14,7 @@ from .arch.model import BLOCK_FORMATS
 from .boards.synth import TARGETS, synthesize
 from .boards.table import write_table
 from .boards.units import ACCELERATOR
+from .chat import conversation, converse, leaving, messages
 from .console import MISMATCH, CommandGroup, progress, table
 from .driver.compiler import AUTO
 from .driver.pull import CATALOG, pull_with_bar
@@ -182,6 +183,53 @@ def demo(context: click.Context) -> None:
     """
     click.echo(api.DEFAULT_PROMPT, nl=False)
     context.invoke(run, count=48, device="rtl")
+
+
+@main.command("chat")
+@_model
+@_config
+@click.option("--device", type=click.Choice(api.DEVICES), default="golden", show_default=True)
+@click.option("--system", metavar="TEXT", help="System message, before the conversation.")
+@click.option(
+    "-n", "count", type=click.IntRange(1), default=256, show_default=True, help="Tokens of an answer at most."
+)
+@click.option("--temperature", type=float, default=0.0, show_default=True, help="0 is greedy.")
+@click.option("--top-k", type=int, help="Sample among the best K only.")
+@click.option("--top-p", type=float, default=1.0, show_default=True, help="Sample among the best that reach P.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the sampling.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each line of stdin.")
+def chat(
+    model: str | None,
+    config: str | None,
+    device: str,
+    system: str | None,
+    count: int,
+    temperature: float,
+    top_k: int | None,
+    top_p: float,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Hold a conversation: a line of stdin is a message. Ctrl-C ends an answer; Ctrl-D, or Ctrl-C twice, leaves.
+
+    Example: celosia chat --model smollm2-135m --config kria
+    """
+    chosen = load_config(config)
+    sampling = Sampling(temperature, top_k, top_p, seed)
+    loaded = api.load(model)
+    with (
+        progress("compiling") as report,
+        conversation(
+            loaded, chosen, device=device, system=system, sampling=sampling, count=count, status=report.status
+        ) as (talk, verified),
+        leaving(),
+    ):
+        for message in messages("> ", before=report.stop):
+            converse(talk, message, report.stop, as_json)
+            mismatch = verified.comparison.mismatch if verified else None
+            if mismatch:
+                click.echo(f"celosia: RTL and golden differ: {mismatch}", err=True)
+                sys.exit(MISMATCH)
 
 
 @main.command("generate")

@@ -59,7 +59,7 @@ class Generation:
     ----------
     prompt : tokens that were fed, in order.
     tokens : generated ones; an end-of-text token is the last one, if it came.
-    reason : why it ended: "count", "end" (of text) or "context" (no position left).
+    reason : why it ended: "count", "end" (of text), "stop" (asked to) or "context" (no position left).
     jobs : results of the device's jobs, in order.
     """
 
@@ -118,6 +118,7 @@ class Session:
         count: int,
         sampling: Sampling | None = None,
         on_token: OnToken | None = None,
+        stop: Callable[[], bool] | None = None,
     ) -> Generation:
         """Continue the sequence with a prompt and generate.
 
@@ -127,6 +128,7 @@ class Session:
         count : tokens to generate at most; it ends earlier at an end-of-text token or when the context is full.
         sampling : None is greedy, which the device does on its own.
         on_token : called with every token as it comes.
+        stop : asked after every token whether to end here; each token is then a job of its own.
 
         Raises
         ------
@@ -157,7 +159,8 @@ class Session:
                 on_token(token)
 
         while len(generated) < goal and not (generated and generated[-1] in ends):
-            steps = 1 if not sampler.sampling.greedy or len(ends) > 1 else goal - len(generated)
+            single = not sampler.sampling.greedy or len(ends) > 1 or stop is not None
+            steps = 1 if single else goal - len(generated)
             job = Job(self.sequence, self.position, tokens, steps, ends[0] if ends else None)
             greedy = sampler.sampling.greedy
             result = self.accelerator.run(job, emit if greedy else None)
@@ -166,6 +169,8 @@ class Session:
             jobs.append(result)
             self.position += len(tokens) + len(result.tokens) - 1
             tokens = self._unfed = (generated[-1],)
+            if stop is not None and len(generated) < goal and stop():
+                return Generation(tuple(prompt), tuple(generated), "stop", tuple(jobs))
         reason = "end" if generated[-1] in ends else "count" if len(generated) == count else "context"
         return Generation(tuple(prompt), tuple(generated), reason, tuple(jobs))
 

@@ -2,7 +2,7 @@
 
 Three kinds: `LibraryTokenizer` runs `tokenizer.json` and byte-level BPE out of GGUF files in the `tokenizers` library;
 `PieceTokenizer` merges scored pieces (SentencePiece vocabularies in GGUF and llama2.c files); `ByteTokenizer` is one id
-per byte. Chat templates are text in the model description and not rendered here.
+per byte. Chat templates are rendered in `chat_template`.
 """
 
 import heapq
@@ -160,8 +160,8 @@ class PieceTokenizer:
                 self._byte_ids.setdefault(value, i)
             elif i not in control:
                 self._id_of.setdefault(piece, i)
-        self._named = dict(named or {})
-        longest_first = sorted(self._named, key=len, reverse=True)
+        self.named = dict(named or {})
+        longest_first = sorted(self.named, key=len, reverse=True)
         self._split = re.compile("(" + "|".join(map(re.escape, longest_first)) + ")") if longest_first else None
 
     def encode(self, text: str) -> list[int]:
@@ -170,8 +170,8 @@ class PieceTokenizer:
         ids = [] if self.bos_id is None else [self.bos_id]
         first = True
         for part in self._split.split(text) if self._split else [text]:
-            if part in self._named:
-                ids.append(self._named[part])
+            if part in self.named:
+                ids.append(self.named[part])
             elif part:
                 ids += self._merge((" " if first and self.space_prefix else "") + part)
             first = first and not part

@@ -17,7 +17,7 @@ from celosia.driver.golden_accelerator import GoldenAccelerator
 from celosia.golden.records import TensorWrite
 from celosia.sim.rtl import Writes
 
-COMMANDS = ("generate", "compile", "run", "demo", "eval", "pull", "info")
+COMMANDS = ("generate", "compile", "run", "chat", "demo", "eval", "pull", "info")
 
 
 def _invoke(*arguments: str) -> Result:

@@ -7,7 +7,7 @@ from celosia.arch.config import load_config
 from celosia.driver.compiler import CompiledModel, compile_model, quantize_model
 from celosia.driver.device import AcceleratorError, Job
 from celosia.driver.golden_accelerator import GoldenAccelerator
-from celosia.driver.reference import generate_float
+from celosia.driver.reference import FloatSession
 from celosia.driver.requests import RequestError
 from celosia.driver.runtime import PageAllocator, Session
 from celosia.driver.sampling import Sampler, Sampling
@@ -148,18 +148,18 @@ def test_a_machine_error_names_status_and_address(compiled: CompiledModel) -> No
 
 def test_the_float_reference_generates_by_the_same_rules() -> None:
     seen: list[int] = []
-    generation = generate_float(MODEL, PROMPT, 12, on_token=seen.append)
+    generation = FloatSession(MODEL).generate(PROMPT, 12, on_token=seen.append)
     assert (tuple(seen), generation.reason) == (generation.tokens, "count")
     assert seen == generate(Transformer(MODEL), PROMPT, 12)
-    full = generate_float(MODEL, [1] * 90, 50)
+    full = FloatSession(MODEL).generate([1] * 90, 50)
     assert (len(full.tokens), full.reason) == (7, "context")
     end = random_model(random_config(context_length=96, eos_ids=(seen[2],)), 21)
-    stopped = generate_float(end, PROMPT, 12)
+    stopped = FloatSession(end).generate(PROMPT, 12)
     assert (stopped.tokens, stopped.reason) == (tuple(seen[: seen.index(seen[2]) + 1]), "end")
     with pytest.raises(
         RequestError, match=r"^the prompt has 97 tokens: the context is 96 positions; shorten the prompt$"
     ):
-        generate_float(MODEL, [1] * 97, 1)
+        FloatSession(MODEL).generate([1] * 97, 1)
 
 
 CANDIDATES = ((4, 3.0), (9, 2.0), (1, 1.0), (7, -5.0))
