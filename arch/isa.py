@@ -82,6 +82,8 @@ class Flag(IntFlag):
     """QUANTIZE: x * Phi(x)."""
     GATED = 1 << 9
     """QUANTIZE: the activation's result is multiplied by the tensor at scratchpad word aux."""
+    SECOND = 1 << 10
+    """Executed on the pass's second chunk, with that chunk's memories; not at all if the pass has only one."""
 
 
 NO_FLAGS = Flag(0)

@@ -82,7 +82,10 @@ class Operand:
 
 @dataclass(frozen=True)
 class Operation:
-    """An instruction whose operands are names. `src`, `dst` and `gate` become addresses, `operand` base and stride."""
+    """An instruction whose operands are names. `src`, `dst` and `gate` become addresses, `operand` base and stride.
+
+    ahead: layers from that of the loop to that of the operand. layer: of the operand, of an operation outside loops.
+    """
 
     opcode: Opcode
     flags: Flag = NONE
@@ -98,6 +101,8 @@ class Operation:
     aux: int = 0
     cached: bool = False
     target: int | None = None
+    ahead: int = 0
+    layer: int | None = None
 
     @property
     def buffers(self) -> tuple[Buffer, ...]:
