@@ -56,11 +56,15 @@ class RowAddress(wiring.Component):
         m = Module()
         config, bus = self.config, self.bus_bytes
         channel_bits = _log2(config.array.channels)
-        groups, group = Signal(20), Signal(20)
+        groups = Signal(20)
+        group = Signal(20)
         width = Signal(range(INTERLEAVE + 1))
-        tile, received = Signal(32), Signal(32)
-        left, part = Signal(12), Signal(4)
-        scale_beat, payload_beat = Signal(40), Signal(40)
+        tile = Signal(32)
+        received = Signal(32)
+        left = Signal(12)
+        part = Signal(4)
+        scale_beat = Signal(40)
+        payload_beat = Signal(40)
         parts = Signal(4)
         steps = Signal(3)
 
@@ -87,7 +91,8 @@ class RowAddress(wiring.Component):
                 with m.Case(weight_format.code):
                     self._place(m, weight_format, tile, received, scale_beat, payload_beat, parts)
         # An address is computed in one cycle and offered in the next.
-        busy, fresh = Signal(), Signal()
+        busy = Signal()
+        fresh = Signal()
         m.d.comb += busy.eq((left != 0) & ~steps[1])
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
@@ -225,7 +230,8 @@ class Embedding(wiring.Component):
         m.submodules.dequantizer = dequantizer = Dequantizer(self.config)
         command = Signal(COMMAND)
         instruction = command.instruction
-        row, left = Signal(6), Signal(12)
+        row = Signal(6)
+        left = Signal(12)
         word = Signal(20)
         base = Signal(48)
         token = self.tokens.data
@@ -283,9 +289,11 @@ class Embedding(wiring.Component):
         lanes, bus_bits = self.interfaces.lanes, self.interfaces.bus_bytes * 8
         formats = self.interfaces.derived.formats
         beat = self.memory.i_beat
-        scale, minimum = Signal(16), Signal(16)
+        scale = Signal(16)
+        minimum = Signal(16)
         payload = Signal(BLOCK * 8)
-        part, step = Signal(4), Signal(range(BLOCK // lanes))
+        part = Signal(4)
+        step = Signal(range(BLOCK // lanes))
         emitting = Signal()
         halfwords = _words(beat.payload, 16)
         m.d.comb += [dequantizer.scale.eq(scale), dequantizer.minimum.eq(minimum)]

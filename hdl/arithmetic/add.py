@@ -41,7 +41,8 @@ class FloatAdd(wiring.Component):
         # 1. Order by magnitude, so that the difference is never negative, and find the distance.
         a, b = FLOAT(self.a), FLOAT(self.b)
         swap = Signal()
-        forward, backward = Signal(8), Signal(8)
+        forward = Signal(8)
+        backward = Signal(8)
         m.d.comb += [
             swap.eq(self.a[:31] < self.b[:31]),
             forward.eq(a.exponent - b.exponent),

@@ -28,6 +28,17 @@ def delay(m: Module, value: ValueCastable | Value, cycles: int, *, enable: Value
     return result
 
 
+def delay_valid(m: Module, valid: Value, cycles: int, *, name: str) -> Signal:
+    """A valid bit as it was `cycles` clock cycles ago, in registers with reset."""
+    for stage in range(cycles):
+        register = Signal(name=f"{name}_{stage + 1}")
+        m.d.sync += register.eq(valid)
+        valid = register
+    result = Signal(name=name)
+    m.d.comb += result.eq(valid)
+    return result
+
+
 def normalising_steps(width: int) -> list[int]:
     """Steps of `normalise` that bring the leading one of `width` bits to the top, largest first."""
     return [1 << k for k in reversed(range((width - 1).bit_length()))]

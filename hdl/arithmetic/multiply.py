@@ -36,7 +36,8 @@ class FloatMultiply(wiring.Component):
 
         # 1. Operands into registers.
         a, b = FLOAT(self.a), FLOAT(self.b)
-        left, right = Signal(24, reset_less=True), Signal(24, reset_less=True)
+        left = Signal(24, reset_less=True)
+        right = Signal(24, reset_less=True)
         exponents = Signal(9, reset_less=True)
         with m.If(en):
             m.d.sync += [
@@ -48,8 +49,10 @@ class FloatMultiply(wiring.Component):
         zero = delay(m, ~a.exponent.any() | ~b.exponent.any(), 3, enable=en, name="zero")
 
         # 2. Partial products.
-        low, high = Signal(24, reset_less=True), Signal(24, reset_less=True)
-        cross, crossed = Signal(24, reset_less=True), Signal(24, reset_less=True)
+        low = Signal(24, reset_less=True)
+        high = Signal(24, reset_less=True)
+        cross = Signal(24, reset_less=True)
+        crossed = Signal(24, reset_less=True)
         with m.If(en):
             m.d.sync += [
                 low.eq(left[:12] * right[:12]),

@@ -8,12 +8,13 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...arch.formats import BLOCK
 from ..cache.tail_buffer import tail_ports
+from ..common import Queue, bits_for
 from ..interfaces import COMMAND, GEOMETRY_LAYOUT, Interfaces, ResultKind, read_port, write_port
-from .common import AttentionShape, Queue, bits_for
 from .merger import KvMerger
 from .micro_ops import MicroOps
 from .output import AttentionOutput
 from .schedule import PageSchedule
+from .shape import AttentionShape
 from .softmax import Softmax
 
 _QUEUED_SEGMENTS = 4
@@ -76,12 +77,11 @@ class AttentionUnit(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         # Everything inside goes idle with `clear`; what the memories hold is never read before it is written again.
         outer, m = Module(), Module()
-        schedule = PageSchedule(interfaces=self.interfaces)
-        merger = KvMerger(interfaces=self.interfaces)
-        micro_ops = MicroOps(interfaces=self.interfaces)
-        softmax = Softmax(interfaces=self.interfaces)
-        output = AttentionOutput(interfaces=self.interfaces)
-        m.submodules += [schedule, merger, micro_ops, softmax, output]
+        m.submodules.schedule = schedule = PageSchedule(interfaces=self.interfaces)
+        m.submodules.merger = merger = KvMerger(interfaces=self.interfaces)
+        m.submodules.micro_ops = micro_ops = MicroOps(interfaces=self.interfaces)
+        m.submodules.softmax = softmax = Softmax(interfaces=self.interfaces)
+        m.submodules.output = output = AttentionOutput(interfaces=self.interfaces)
         self._control(m, schedule, merger, micro_ops, softmax, output)
         self._connect(m, schedule, merger, micro_ops, softmax, output)
         self._probability_memory(m, softmax)
@@ -94,8 +94,10 @@ class AttentionUnit(wiring.Component):
         command = Signal(COMMAND)
         instruction = command.instruction
         geometry = GEOMETRY_LAYOUT(instruction.aux[: GEOMETRY_LAYOUT.size])
-        queries, groups = Signal(14), Signal(17)
-        group_words, pass_words = Signal(20), Signal(20)
+        queries = Signal(14)
+        groups = Signal(17)
+        group_words = Signal(20)
+        pass_words = Signal(20)
         launch = Signal()
         with m.FSM(name="control"):
             with m.State("Idle"):

@@ -6,8 +6,9 @@ from amaranth.lib.wiring import In, Out
 
 from ...arch.formats import BLOCK
 from ..cache.tail_buffer import tail_ports
+from ..common import bits_for
 from ..interfaces import Interfaces, read_port
-from .common import AttentionShape, bits_for
+from .shape import AttentionShape
 
 
 class ExponentBuffer(wiring.Component):

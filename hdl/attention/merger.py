@@ -6,9 +6,10 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...arch.formats import BLOCK
 from ..cache.tail_buffer import tail_ports
+from ..common import bits_for, parts, pick
 from ..interfaces import Interfaces, read_port
-from .common import AttentionShape, bits_for, parts, pick
 from .exponent_buffer import ExponentBuffer
+from .shape import AttentionShape
 
 
 class KvMerger(wiring.Component):
@@ -67,8 +68,10 @@ class KvMerger(wiring.Component):
         connect(m, flipped(self.exponents), buffer.values)
 
         # Which positions of the page come from where.
-        stored, chunk = Signal(BLOCK), Signal(BLOCK)
-        before, through = Signal(BLOCK), Signal(BLOCK)
+        stored = Signal(BLOCK)
+        chunk = Signal(BLOCK)
+        before = Signal(BLOCK)
+        through = Signal(BLOCK)
         end = Signal(6)
         m.d.comb += end.eq(self.position + self.rows)
         m.d.sync += [

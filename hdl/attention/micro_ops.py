@@ -4,8 +4,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..common import bits_for
 from ..interfaces import Interfaces, ResultKind
-from .common import AttentionShape, bits_for
+from .shape import AttentionShape
 
 
 class MicroOps(wiring.Component):
@@ -43,12 +44,17 @@ class MicroOps(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         shape, page, op = self.shape, self.i.payload, self.o.payload
-        block, tile = Signal(4), Signal(bits_for(shape.tiles))
-        group, row_address = Signal(10), Signal(20)
+        block = Signal(4)
+        tile = Signal(bits_for(shape.tiles))
+        group = Signal(10)
+        row_address = Signal(20)
         accumulator = Signal(shape.accumulator_bits)
         pages = Signal(range(shape.slots + 1))
-        last_group, last_tile, last_block = Signal(), Signal(), Signal()
-        step, done = Signal(), Signal()
+        last_group = Signal()
+        last_tile = Signal()
+        last_block = Signal()
+        step = Signal()
+        done = Signal()
         m.d.comb += [
             self.waiting.eq(self.i.valid & page.value & (pages == 0)),
             self.o.valid.eq(self.i.valid & ~self.waiting),

@@ -4,11 +4,12 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..arithmetic.common import delay
+from ..arithmetic.common import delay, delay_valid
 from ..arithmetic.multiply import FloatMultiply
+from ..common import bits_for, parts, pick
 from ..interfaces import FLOAT, Interfaces, read_port, write_port
-from .common import AttentionShape, bits_for, delay_valid, parts, pick
 from .row_walk import RowWalk
+from .shape import AttentionShape
 
 
 class AttentionOutput(wiring.Component):
@@ -66,9 +67,12 @@ class AttentionOutput(wiring.Component):
 
         result = Signal(self.interfaces.result, reset_less=True)
         tag = result.tag
-        row, part = Signal(max(1, shape.row_bits)), Signal(max(1, bits_for(self.parts)))
-        head, parity = Signal(8), Signal()
-        issue, final = Signal(), Signal()
+        row = Signal(max(1, shape.row_bits))
+        part = Signal(max(1, bits_for(self.parts)))
+        head = Signal(8)
+        parity = Signal()
+        issue = Signal()
+        final = Signal()
         with m.If(self.launch):
             m.d.sync += head.eq(0)
         with m.FSM(name="output"):
@@ -122,7 +126,8 @@ class AttentionOutput(wiring.Component):
             self.reciprocals.en.eq(issue),
             self.reciprocals.address.eq(Cat(row[: shape.row_bits], result.tag.row_group[: shape.group_bits], parity)),
         ]
-        address, mask = Signal(20, reset_less=True), Signal(shape.lanes, reset_less=True)
+        address = Signal(20, reset_less=True)
+        mask = Signal(shape.lanes, reset_less=True)
         lane = dim[: bits_for(shape.lanes)]
         belongs = (dim >= 0) & (dim < self.head_dim)
         own = pick(m, rows, row, name="own")

@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..interfaces import Interfaces
-from .common import AttentionShape
+from .shape import AttentionShape
 
 
 class PageSchedule(wiring.Component):
@@ -48,10 +48,13 @@ class PageSchedule(wiring.Component):
         shape, job = self.shape, self.o.payload
         head = Signal(8)
         head_block = Signal(12)
-        head_address, address = Signal(20), Signal(20)
+        head_address = Signal(20)
+        address = Signal(20)
         left = Signal(10)
-        key_page, value_page = Signal(16), Signal(16)
-        key_slot, value_slot = Signal(shape.slot_bits), Signal(shape.slot_bits)
+        key_page = Signal(16)
+        value_page = Signal(16)
+        key_slot = Signal(shape.slot_bits)
+        value_slot = Signal(shape.slot_bits)
         m.d.comb += [
             job.groups.eq(Mux(left < self.groups_per_pass, left, self.groups_per_pass)),
             job.address.eq(address),

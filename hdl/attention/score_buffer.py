@@ -4,8 +4,9 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..common import bits_for, parts, pick
 from ..interfaces import FLOAT, Interfaces
-from .common import AttentionShape, bits_for, parts, pick
+from .shape import AttentionShape
 
 
 class ScoreBuffer(wiring.Component):

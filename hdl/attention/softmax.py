@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...arch.formats import BLOCK
 from ..interfaces import FLOAT, Interfaces, read_port, write_port
-from .common import AttentionShape
+from .shape import AttentionShape
 from .softmax_power import SoftmaxPower
 from .softmax_quantize import SoftmaxQuantize
 from .softmax_scale import SoftmaxScale
@@ -84,7 +84,8 @@ class Softmax(wiring.Component):
         connect(m, quantize.probabilities, flipped(self.probabilities))
         connect(m, flipped(self.reciprocals), totals.reciprocals)
         # A page is done when its probabilities and its totals are; either may come first.
-        written, summed = Signal(range(self.shape.slots + 1)), Signal(range(self.shape.slots + 1))
+        written = Signal(range(self.shape.slots + 1))
+        summed = Signal(range(self.shape.slots + 1))
         m.d.comb += [
             scale.freed.eq(power.freed),
             power.ring_freed.eq(quantize.freed),

@@ -4,8 +4,9 @@ from amaranth.hdl import signed
 from amaranth.lib import data
 
 from ..arithmetic.exponential import FRACTION_BITS, INTEGER_BITS
+from ..common import bits_for
 from ..interfaces import Interfaces
-from .common import AttentionShape, bits_for
+from .shape import AttentionShape
 
 Z_BITS = INTEGER_BITS + FRACTION_BITS
 """Bits of a score in fixed point."""

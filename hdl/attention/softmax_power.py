@@ -4,11 +4,12 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..arithmetic.common import delay
+from ..arithmetic.block_sum import BlockSum
+from ..arithmetic.common import delay, delay_valid
 from ..arithmetic.exponential import FRACTION_BITS, Exp2Negative
+from ..common import Queue
 from ..interfaces import Interfaces, read_port
-from .block_sum import BlockSum
-from .common import AttentionShape, Queue, delay_valid
+from .shape import AttentionShape
 from .softmax_layouts import MAXIMUM_BITS, Z_BITS, SoftmaxLayouts
 from .totals import totals_layout
 
@@ -53,7 +54,9 @@ class SoftmaxPower(wiring.Component):
         m.submodules.rows = rows = Queue(shape=layouts.maximum, depth=layouts.buffers)
         m.submodules.sum_rows = sum_rows = Queue(shape=layouts.maximum, depth=layouts.buffers)
         word = Signal(range(shape.words))
-        issue, start, last = Signal(), Signal(), Signal()
+        issue = Signal()
+        start = Signal()
+        last = Signal()
         held_rows = Signal(range(layouts.buffers + 1))
         fixed_row = Signal(range(layouts.buffers))
         m.d.comb += [
@@ -108,7 +111,8 @@ class SoftmaxPower(wiring.Component):
         write, read = ring.write_port(), ring.read_port()
         ring_row = Signal(range(layouts.buffers))
         complete = Signal(range(layouts.buffers + 1))
-        last, taken = Signal(), Signal()
+        last = Signal()
+        taken = Signal()
         m.d.comb += [
             last.eq(valid & (word == shape.words - 1)),
             write.addr.eq(Cat(word, ring_row)),

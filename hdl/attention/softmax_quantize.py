@@ -6,10 +6,11 @@ from amaranth.lib.wiring import In, Out
 
 from ...arch.formats import BLOCK
 from ..arithmetic.common import FLOAT as FLOAT_FIELDS
-from ..arithmetic.common import delay
+from ..arithmetic.common import delay, delay_valid
+from ..common import Queue, parts, pick
 from ..interfaces import Interfaces, read_port, write_port
 from ..vector.quantizer import Quantizer
-from .common import AttentionShape, Queue, delay_valid, parts, pick
+from .shape import AttentionShape
 from .softmax_layouts import SoftmaxLayouts
 
 
@@ -70,9 +71,12 @@ class SoftmaxQuantize(wiring.Component):
             lanes=shape.lanes, bits=self.interfaces.config.array.activation_bits
         )
         row = self.i.payload.row
-        word, block = Signal(range(shape.words)), Signal(4)
+        word = Signal(range(shape.words))
+        block = Signal(4)
         ring_row = Signal(range(layouts.buffers))
-        issue, last_word, last_block = Signal(), Signal(), Signal()
+        issue = Signal()
+        last_word = Signal()
+        last_block = Signal()
         m.d.comb += [
             issue.eq(self.i.valid & ((word != 0) | blocks.i.ready)),
             last_word.eq(word == shape.words - 1),

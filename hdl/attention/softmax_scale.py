@@ -4,14 +4,15 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..arithmetic.common import delay
+from ..arithmetic.common import delay, delay_valid
 from ..arithmetic.exponential import FRACTION_BITS, INTEGER_BITS
 from ..arithmetic.fixed import FloatToFixed
 from ..arithmetic.multiply import FloatMultiply
+from ..common import Queue
 from ..interfaces import FLOAT, Interfaces, read_port
-from .common import AttentionShape, Queue, delay_valid
 from .row_walk import RowWalk
 from .score_buffer import ScoreBuffer
+from .shape import AttentionShape
 from .softmax_layouts import MAXIMUM_BITS, Z_BITS, SoftmaxLayouts
 
 _LOWEST = -(1 << MAXIMUM_BITS - 1)

@@ -6,10 +6,9 @@ from amaranth.lib.wiring import In, Out
 
 from ..arithmetic.add import FloatAdd
 from ..arithmetic.common import FLOAT as FLOAT_FIELDS
-from ..arithmetic.common import delay
+from ..arithmetic.common import delay, delay_valid
 from ..arithmetic.reciprocal import Reciprocal
 from ..interfaces import FLOAT, read_port
-from .common import delay_valid
 
 
 def scale_down(value: Value, shift: Value) -> Value:
@@ -80,7 +79,8 @@ class Totals(wiring.Component):
             total_read.en.eq(issue),
         ]
         item = Signal(self.layout, reset_less=True)
-        scaled, addend = Signal(32, reset_less=True), Signal(32, reset_less=True)
+        scaled = Signal(32, reset_less=True)
+        addend = Signal(32, reset_less=True)
         m.d.sync += [
             item.eq(self.i.payload),
             scaled.eq(Mux(item.first, 0, scale_down(total_read.data, item.shift))),

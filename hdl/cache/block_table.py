@@ -4,7 +4,7 @@ from amaranth.hdl import C, Cat, Module, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..attention.common import address_bits, pick
+from ..common import address_bits, pick
 from ..interfaces import Interfaces, lookup_port
 
 LOOKUPS = ("stream", "writer")

@@ -8,8 +8,8 @@ from amaranth.lib.wiring import In, Out
 
 from ...arch.formats import BLOCK
 from ...arch.isa import Status
-from ..attention.common import Queue, bits_for, parts, pick
 from ..axi import BURST_INCR, axi4_write
+from ..common import Queue, bits_for, parts, pick
 from ..interfaces import COMMAND, FAULT, GEOMETRY_LAYOUT, Interfaces, lookup_port
 from .page_address import PageAddress
 from .tail_buffer import tail_ports
@@ -92,12 +92,12 @@ class PageWriter(wiring.Component):
         self._end = Signal(6)
         m.d.comb += self._end.eq(self._first + command.rows)
         # What is being written: a range of beats of one segment, a burst of it.
-        self._kind, self._block = Signal(Kind), Signal(4)
-        self._head, self._head_block = Signal(8), Signal(12)
-        self._head_address, self._address = Signal(48), Signal(48)
-        self._offset, self._segment_end = Signal(13), Signal(13)
+        self._kind, self._block = Signal(Kind, name="kind"), Signal(4, name="block")
+        self._head, self._head_block = Signal(8, name="head"), Signal(12, name="head_block")
+        self._head_address, self._address = Signal(48, name="head_address"), Signal(48, name="address")
+        self._offset, self._segment_end = Signal(13, name="offset"), Signal(13, name="segment_end")
         self._burst_left = Signal(9)
-        self._sending, self._sent = Signal(), Signal()
+        self._sending, self._sent = Signal(name="sending"), Signal(name="sent")
 
         m.submodules.base = base = PageAddress()
         m.submodules.bursts = bursts = Queue(shape=self.address_bits, depth=self.interfaces.config.bus.outstanding)
@@ -117,8 +117,8 @@ class PageWriter(wiring.Component):
     def _control(self, m: Module, base: PageAddress, bursts: Queue, error: Signal) -> None:
         command, instruction, geometry = self._command, self._command.instruction, self._geometry
         page_index = command.position >> bits_for(BLOCK)
-        blocks, wanted, taken = Signal(14), Signal(19), Signal(19)
-        stopping, collecting, located = Signal(), Signal(), Signal()
+        blocks, wanted, taken = Signal(14, name="blocks"), Signal(19, name="wanted"), Signal(19, name="taken")
+        stopping, collecting, located = Signal(name="stopping"), Signal(name="collecting"), Signal(name="located")
         m.d.sync += [
             blocks.eq(command.rows * geometry.kv_heads),
             wanted.eq((blocks * geometry.head_blocks) << 1),
@@ -194,13 +194,13 @@ class PageWriter(wiring.Component):
         """States that walk heads and segments and cut them into bursts."""
         geometry, shift = self._geometry, self.beat_bits
         blocks = geometry.head_blocks
-        first_key, end_key = Signal(14), Signal(14)
+        first_key, end_key = Signal(14, name="first_key"), Signal(14, name="end_key")
         m.d.comb += [
             first_key.eq((self._block << 10) | (self._first << 5)),
             end_key.eq((self._block << 10) + (self._end << 5) + (self.bus_bytes - 1)),
         ]
-        left, limit, length = Signal(13), Signal(9), Signal(9)
-        address_taken, data_sent = Signal(), Signal()
+        left, limit, length = Signal(13, name="left"), Signal(9, name="limit"), Signal(9, name="length")
+        address_taken, data_sent = Signal(name="address_taken"), Signal(name="data_sent")
         with m.State("Segment"):
             m.d.sync += [
                 self._offset.eq(0),
@@ -328,8 +328,8 @@ class PageWriter(wiring.Component):
         # Block 0 to KB-1 are K's, KB to 2 KB-1 V's. A beat of 512 bits holds two, read one after the other.
         wide = self.bus_bytes > BLOCK
         second = Signal()
-        block, low = Signal(5), Signal(BLOCK * 8)
-        own, first_value = Signal(12), Signal(12)
+        block, low = Signal(5, name="block"), Signal(BLOCK * 8, name="low")
+        own, first_value = Signal(12, name="own"), Signal(12, name="first_value")
         of_value = Signal()
         # A head's values follow its keys: what takes a subtraction is ready long before the head's first beat.
         m.d.sync += first_value.eq(self._head_block - self._geometry.head_blocks)

@@ -5,7 +5,7 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In
 
 from ...arch.formats import BLOCK
-from ..attention.common import address_bits, parts, pick
+from ..common import address_bits, parts, pick
 from ..interfaces import Interfaces, read_port
 
 READERS = ("merger", "writer")

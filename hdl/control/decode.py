@@ -53,7 +53,9 @@ class InstructionCheck(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         instruction, vector = self.i, self.config.vector
-        known, built, in_range = Signal(), Signal(), Signal()
+        known = Signal()
+        built = Signal()
+        in_range = Signal()
         m.d.comb += [
             built.eq(1),
             in_range.eq(1),

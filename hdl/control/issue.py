@@ -57,7 +57,8 @@ class IssueQueue(wiring.Component):
         m = Module()
         m.submodules.queue = queue = fifo.SyncFIFO(width=QUEUED.size, depth=DEPTH)
         head = Signal(QUEUED)
-        busy, begins = Signal(), Signal()
+        busy = Signal()
+        begins = Signal()
         pending = Signal(len(UNITS))
         m.d.comb += [
             Cat(head).eq(queue.r_data),

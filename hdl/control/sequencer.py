@@ -100,8 +100,13 @@ class Sequencer(wiring.Component):
         self._job = job = Signal(JOB)
         self._pass = Signal(20)
         self._targets = targets = Signal(len(UNITS))
-        layers, ended, legal, stop = Signal(12), Signal(), Signal(), Signal()
-        appends, settled, written = Signal(16), Signal(), Signal()
+        layers = Signal(12)
+        ended = Signal()
+        legal = Signal()
+        stop = Signal()
+        appends = Signal(16)
+        settled = Signal()
+        written = Signal()
         has = {flag: (instruction.flags & flag.value).any() for flag in (Flag.HEAD, Flag.SECOND)}
         skipped = (has[Flag.HEAD] & ~now.head) | (has[Flag.SECOND] & (now.second == 0))
         self._chunk = has[Flag.SECOND] | (has[Flag.HEAD] & (now.second != 0))
@@ -239,7 +244,8 @@ class Sequencer(wiring.Component):
         """The queues; `settled`: all that was handed out is done. Returns the request to hand out, and its answer."""
         handed_out = Signal(data.ArrayLayout(NUMBER_BITS, CHUNKS))
         finished = Signal(data.ArrayLayout(NUMBER_BITS, CHUNKS))
-        hand_out, handed = Signal(), Signal()
+        hand_out = Signal()
+        handed = Signal()
         entry = Signal(QUEUED)
         self._entry(m, entry, handed_out)
         done: list[list[Signal]] = [[], []]

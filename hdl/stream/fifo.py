@@ -54,8 +54,10 @@ class PayloadFifo(wiring.Component):
         m = Module()
         banks, bank_bits = self.banks, (self.banks - 1).bit_length()
         pointer_bits = (self.depth - 1).bit_length()
-        written, taken = Signal(pointer_bits), Signal(pointer_bits)
-        added, removed = Signal(range(banks + 1)), Signal(range(banks + 1))
+        written = Signal(pointer_bits)
+        taken = Signal(pointer_bits)
+        added = Signal(range(banks + 1))
+        removed = Signal(range(banks + 1))
         self._memories(m, written, taken)
         # The end of a region leaves the rest of its row, on both sides.
         row_left = Signal(range(banks + 1))
@@ -67,9 +69,12 @@ class PayloadFifo(wiring.Component):
         m.submodules.queue = queue = SyncFIFO(width=unit_layout(self.tile_bits).size, depth=QUEUE)
         four_bit = Signal()
         size = Signal(range(banks + 1))
-        left, fresh = Signal(24), Signal(init=1)
+        left = Signal(24)
+        fresh = Signal(init=1)
         now_left = Signal(24)
-        ready, reading, last = Signal(), Signal(), Signal()
+        ready = Signal()
+        reading = Signal()
+        last = Signal()
         content = self.content.payload
         four_bit_codes = [f.code for f in derive(self.config).formats if f.bits == 4]
         m.d.comb += [
@@ -98,7 +103,9 @@ class PayloadFifo(wiring.Component):
 
     def _memories(self, m: Module, written: Signal, taken: Signal) -> None:
         bank_bits = (self.banks - 1).bit_length()
-        self._read_enable, self._arriving, self._held = Signal(), Signal(), Signal()
+        self._read_enable = Signal()
+        self._arriving = Signal()
+        self._held = Signal()
         self._words = []
         for bank in range(self.banks):
             memory = Memory(shape=self.beat_bits, depth=self.depth // self.banks, init=[])
@@ -120,7 +127,8 @@ class PayloadFifo(wiring.Component):
         words = [Signal(self.beat_bits, name=f"word_{bank}", reset_less=True) for bank in range(self.banks)]
         m.d.sync += [word.eq(answer) for word, answer in zip(words, self._words, strict=True)]
         place = Cat(kind, bank, four_bit)
-        arriving, held = Signal.like(place), Signal.like(place)
+        arriving = Signal.like(place)
+        held = Signal.like(place)
         m.d.sync += [self._arriving.eq(reading), self._held.eq(self._arriving), arriving.eq(place), held.eq(arriving)]
         kind_read, bank_read, half = Kind(held[:2]), held[2:-1], held[-1]
         unit = Signal(unit_layout(self.tile_bits))
@@ -164,9 +172,13 @@ class ScaleFifo(wiring.Component):
         m.submodules.beats = beats = SyncFIFOBuffered(width=self.beat_bits, depth=self.depth)
         m.submodules.queue = queue = SyncFIFO(width=unit_layout(self.beat_bits).size, depth=QUEUE)
         content = self.content.payload
-        left, fresh, now_left = Signal(24), Signal(init=1), Signal(24)
-        slice_index, last_slice = Signal(range(self.beat_bits // 16)), Signal()
-        reading, last = Signal(), Signal()
+        left = Signal(24)
+        fresh = Signal(init=1)
+        now_left = Signal(24)
+        slice_index = Signal(range(self.beat_bits // 16))
+        last_slice = Signal()
+        reading = Signal()
+        last = Signal()
         unit = Signal(unit_layout(self.beat_bits))
         m.d.comb += [
             self.used.eq(beats.level),

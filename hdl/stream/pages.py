@@ -57,11 +57,18 @@ class PageWalk(wiring.Component):
         tile_shift = (self.config.array.channels * BLOCK // bus - 1).bit_length()
         walk = Signal(WALK)
         geometry = walk.geometry
-        head, groups, groups_left = Signal(8), Signal(14), Signal(signed(15))
+        head = Signal(8)
+        groups = Signal(14)
+        groups_left = Signal(signed(15))
         rows = Signal(20)
-        pages, old_pages, step = Signal(15), Signal(15), Signal(16)
-        head_offset, page_offset, base = Signal(32), Signal(48), Signal(48)
-        exponent_beats, payload_beats = Signal(16), Signal(16)
+        pages = Signal(15)
+        old_pages = Signal(15)
+        step = Signal(16)
+        head_offset = Signal(32)
+        page_offset = Signal(48)
+        base = Signal(48)
+        exponent_beats = Signal(16)
+        payload_beats = Signal(16)
         values = Signal()
 
         def send(kind: int, address: object, beats: Signal, units: object) -> None:

@@ -48,15 +48,22 @@ class Prefetcher(wiring.Component):
         vector = self.config.vector
         m.submodules.passes = passes = PassGenerator(chunk=vector.chunk, chunks=vector.chunks)
         m.submodules.pages = pages = PageWalk(self.config)
-        instruction, now = Signal(INSTRUCTION), Signal(PASS)
-        pc, layer, layers = Signal(8), Signal(12), Signal(12)
+        instruction = Signal(INSTRUCTION)
+        now = Signal(PASS)
+        pc = Signal(8)
+        layer = Signal(12)
+        layers = Signal(12)
         # APPENDs walked over, those of the passes before, and those up to this layer's of the first chunk.
-        appends, needed_first, needed_second = Signal(16), Signal(16), Signal(16)
-        second, skipped = Signal(), Signal()
+        appends = Signal(16)
+        needed_first = Signal(16)
+        needed_second = Signal(16)
         missing = Signal(16)
+        second = Signal()
+        skipped = Signal()
         sequence = Signal(6)
         request = Signal(STREAM_REGION)
-        offset, tiles = Signal(44), Signal(32)
+        offset = Signal(44)
+        tiles = Signal(32)
 
         m.d.comb += [
             passes.i.payload.eq(self.i.payload),

@@ -70,7 +70,8 @@ class Reader(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         axi = self.axi
-        in_flight, auxiliary_held = Signal(16), Signal(range(AUXILIARY_DEPTH + 1))
+        in_flight = Signal(16)
+        auxiliary_held = Signal(range(AUXILIARY_DEPTH + 1))
         auxiliary_in_flight = Signal(range(AUXILIARY_DEPTH + 1))
         m.d.comb += [
             axi.arsize.eq((self.bus_bytes - 1).bit_length()),
@@ -92,14 +93,20 @@ class Reader(wiring.Component):
         """Drive AR; return the beats of the stream burst that is asked for this cycle, and whether an auxiliary is."""
         axi, bus = self.axi, self.bus_bytes
         shift = (bus - 1).bit_length()
-        address, left, scales = Signal(48), Signal(24), Signal(9)
+        address = Signal(48)
+        left = Signal(24)
+        scales = Signal(9)
         scales_in_flight = Signal(16)
         most = self.burst_beats
-        size, sized = Signal(range(most + 1)), Signal()
+        size = Signal(range(most + 1))
+        sized = Signal()
         bursts = Signal(range(self.config.bus.outstanding + 1))
         room = Signal(range(PAGE_BYTES // bus + 1))
-        free, fits = Signal(), Signal()
-        burst, take_auxiliary, last = Signal(9), Signal(), Signal()
+        free = Signal()
+        fits = Signal()
+        burst = Signal(9)
+        take_auxiliary = Signal()
+        last = Signal()
         m.d.comb += [
             room.eq(PAGE_BYTES // bus - address[shift:12]),
             free.eq(~axi.arvalid | axi.arready),
@@ -162,7 +169,8 @@ class Reader(wiring.Component):
     def _receive(self, m: Module) -> tuple[Signal, Signal]:
         """Register the data; return which kind of beat arrives this cycle."""
         axi = self.axi
-        stream_beat, auxiliary_beat = Signal(), Signal()
+        stream_beat = Signal()
+        auxiliary_beat = Signal()
         responses = SyncFIFOBuffered(width=self.bus_bytes * 8, depth=AUXILIARY_DEPTH)
         m.submodules.responses = ResetInserter(self.clear)(responses)
         m.d.comb += [

@@ -47,8 +47,11 @@ class Splitter(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         region = self.region.payload
-        left, fresh, now_left = Signal(24), Signal(init=1), Signal(24)
-        in_stripe, stripe_ends = Signal(12), Signal(12)
+        left = Signal(24)
+        fresh = Signal(init=1)
+        now_left = Signal(24)
+        in_stripe = Signal(12)
+        stripe_ends = Signal(12)
         to_scale = Signal()
         m.d.comb += [
             now_left.eq(Mux(fresh, region.beats, left)),
@@ -148,7 +151,8 @@ class StreamUnit(wiring.Component):
         m.submodules.splitter = ResetInserter(self.clear)(splitter)
         region = prefetcher.o.payload
         content = Signal(CONTENT)
-        has_payload, has_scales = Signal(), Signal()
+        has_payload = Signal()
+        has_scales = Signal()
         m.d.comb += [
             content.kind.eq(region.kind),
             content.format.eq(region.format),

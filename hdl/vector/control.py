@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...arch.formats import BLOCK
 from ...arch.isa import Flag, Opcode
-from ..attention.common import bits_for
+from ..common import bits_for
 from ..interfaces import COMMAND, GEOMETRY_LAYOUT, Interfaces
 from .datapath import Operation
 from .gate import Factor

@@ -8,9 +8,8 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic.add import FloatAdd
-from ..arithmetic.common import delay
+from ..arithmetic.common import delay, delay_valid
 from ..arithmetic.multiply import FloatMultiply
-from ..attention.common import delay_valid
 from ..interfaces import FLOAT, Interfaces, read_port
 from .gate import ActivationFactor
 
@@ -212,8 +211,10 @@ class Datapath(wiring.Component):
 
     def _operands(self, m: Module, taps: list[Value]) -> tuple[data.View, data.View]:
         """Gain or u, and bias, each in a register that keeps it until the next one comes."""
-        gain, bias = Signal(20), Signal(20)
-        read_gain, read_bias = Signal(), Signal()
+        gain = Signal(20)
+        bias = Signal(20)
+        read_gain = Signal()
+        read_bias = Signal()
         m.d.comb += [
             read_gain.eq(self._at(taps, _READ_GAIN)),
             read_bias.eq(self._is(Operation.CENTRE_AND_SCALE) & taps[_READ_BIAS]),
@@ -226,7 +227,9 @@ class Datapath(wiring.Component):
         with m.Else():
             m.d.sync += [gain.eq(gain + read_gain), bias.eq(bias + read_bias)]
 
-        came_gain, came_bias, came_gated = Signal(), Signal(), Signal()
+        came_gain = Signal()
+        came_bias = Signal()
+        came_gated = Signal()
         m.d.sync += [came_gain.eq(read_gain), came_bias.eq(read_bias), came_gated.eq(self.gated_en)]
         second = Signal(self.o.shape(), reset_less=True)
         third = Signal(self.o.shape(), reset_less=True)

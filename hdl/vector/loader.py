@@ -4,7 +4,7 @@ from amaranth.hdl import C, Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..attention.common import bits_for
+from ..common import bits_for
 from ..interfaces import Interfaces, write_port
 from .beats import BeatCutter
 

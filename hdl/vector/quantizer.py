@@ -114,7 +114,8 @@ class Quantizer(wiring.Component):
         with m.If(flags[0]):
             m.d.sync += [largest.eq(Mux(flags[1] | (keys[0] > largest), keys[0], largest)), narrow_block.eq(narrow)]
         m.d.sync += complete.eq(flags[0] & flags[2])
-        exponent, found = Signal(signed(9), reset_less=True), Signal()
+        exponent = Signal(signed(9), reset_less=True)
+        found = Signal()
         raw = Signal(signed(10))
         m.d.comb += raw.eq(largest[1:] - 127 - Mux(narrow_block, 6, self.bits - 2) + largest[0])
         m.d.sync += [exponent.eq(Mux(raw < MIN_EXPONENT, MIN_EXPONENT, raw)), found.eq(complete)]

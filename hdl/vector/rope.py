@@ -5,9 +5,9 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...arch.formats import BLOCK
-from ..arithmetic.common import delay
+from ..arithmetic.common import delay, delay_valid
 from ..arithmetic.sine import PHASE_BITS, SineCosine
-from ..attention.common import bits_for, delay_valid
+from ..common import bits_for
 from ..interfaces import FLOAT, Interfaces
 from .beats import BeatCutter
 
@@ -85,8 +85,10 @@ class RopeTable(wiring.Component):
         m.submodules.cutter = cutter = BeatCutter(beat_bits=self.bus_bits, part_bits=_CONSTANT_BITS)
         connect(m, flipped(self.i), cutter.i)
         m.submodules.sine = sine = SineCosine()
-        pair, row = Signal(12), Signal(5)
-        ends_row, ends = Signal(), Signal()
+        pair = Signal(12)
+        row = Signal(5)
+        ends_row = Signal()
+        ends = Signal()
         m.d.comb += [
             cutter.start.eq(self.start),
             cutter.count.eq(self.pairs),

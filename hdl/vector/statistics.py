@@ -5,10 +5,10 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic.add import FloatAdd
+from ..arithmetic.block_sum import BlockSum
+from ..arithmetic.common import delay_valid
 from ..arithmetic.multiply import FloatMultiply
 from ..arithmetic.reciprocal import ReciprocalSqrt
-from ..attention.block_sum import BlockSum
-from ..attention.common import delay_valid
 from ..interfaces import FLOAT
 
 

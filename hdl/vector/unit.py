@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...arch.formats import BLOCK
 from ...arch.isa import Opcode
-from ..attention.common import bits_for
+from ..common import bits_for
 from ..interfaces import COMMAND, Interfaces, read_port, write_port
 from .control import VectorControl
 from .datapath import Datapath, Operation

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...arch.formats import BLOCK
 from ..arithmetic.add import FloatAdd
-from ..attention.common import bits_for
+from ..common import bits_for
 from ..interfaces import Interfaces
 
 WALK = data.StructLayout(
@@ -105,13 +105,22 @@ class Walker(wiring.Component):
         m = Module()
         walk = self.walk
         word = Signal(range(self.words))
-        block, sub, query, head = Signal(12), Signal(5), Signal(8), Signal(8)
-        value, row = Signal(), Signal(5)
+        block = Signal(12)
+        sub = Signal(5)
+        query = Signal(8)
+        head = Signal(8)
+        value = Signal()
+        row = Signal(5)
         issue = self._pace(m, word)
 
         # From the innermost loop outwards: whether it ends with this word.
-        ends_block, ends_sub, ends_query = Signal(), Signal(), Signal()
-        ends_head, ends_tensor, ends_row, ends_walk = Signal(), Signal(), Signal(), Signal()
+        ends_block = Signal()
+        ends_sub = Signal()
+        ends_query = Signal()
+        ends_head = Signal()
+        ends_tensor = Signal()
+        ends_row = Signal()
+        ends_walk = Signal()
         m.d.comb += [
             ends_block.eq(word == self.words - 1),
             ends_sub.eq(ends_block & (block == walk.blocks - 1)),
@@ -165,7 +174,9 @@ class Walker(wiring.Component):
 
     def _pace(self, m: Module, word: Signal) -> Signal:
         """Whether a word is issued in this cycle."""
-        odd, issue, waiting = Signal(), Signal(), Signal()
+        odd = Signal()
+        issue = Signal()
+        waiting = Signal()
         m.d.comb += issue.eq(self.running & ~(self.half & odd) & ~waiting & ~((word == 0) & self.hold))
         m.d.sync += odd.eq(~odd)
         if self.gap_cycles:
@@ -182,7 +193,10 @@ class Walker(wiring.Component):
     ) -> Signal:
         """The word's address: on from word to word, back for a sub-head or a repeated row, by pitch in APPEND."""
         walk = self.walk
-        address, again, row_start, value_start = Signal(20), Signal(20), Signal(20), Signal(20)
+        address = Signal(20)
+        again = Signal(20)
+        row_start = Signal(20)
+        value_start = Signal(20)
         following = Signal(20)
         m.d.comb += following.eq(address + 1)
         with m.If(issue):
@@ -219,9 +233,13 @@ class Walker(wiring.Component):
         Every head of a token begins with the same row, the next token with the row after its last.
         """
         walk, bits = self.walk, max(1, bits_for(self.rows))
-        bank, first_bank = Signal(bits), Signal(bits)
-        offset, first_offset, head_start = Signal(20), Signal(20), Signal(20)
-        next_bank, next_offset = Signal(bits), Signal(20)
+        bank = Signal(bits)
+        first_bank = Signal(bits)
+        offset = Signal(20)
+        first_offset = Signal(20)
+        head_start = Signal(20)
+        next_bank = Signal(bits)
+        next_offset = Signal(20)
         target = Signal(20)
         m.d.comb += [
             next_bank.eq(Mux(bank == self.rows - 1, 0, bank + 1)),

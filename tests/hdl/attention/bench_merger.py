@@ -8,7 +8,7 @@ import cocotb
 import numpy as np
 
 from celosia.arch.formats import BLOCK
-from celosia.hdl.attention.common import AttentionShape
+from celosia.hdl.attention.shape import AttentionShape
 from celosia.hdl.interfaces import Interfaces
 
 from ...harness.bench import Bench, bench_parameters

@@ -12,7 +12,8 @@ from celosia.arch.formats import BLOCK
 from celosia.golden.attention import probabilities
 from celosia.golden.functions import recip
 from celosia.golden.numerics import add, block_sum, mul, quantize_block, scale2
-from celosia.hdl.attention.common import AttentionShape, bits_for
+from celosia.hdl.attention.shape import AttentionShape
+from celosia.hdl.common import bits_for
 from celosia.hdl.interfaces import Interfaces, ResultKind
 
 from ...harness.bench import Bench, bench_parameters

@@ -5,8 +5,8 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...arch.formats import BLOCK
-from ..arithmetic.add import FloatAdd
 from ..interfaces import FLOAT
+from .add import FloatAdd
 from .common import delay_valid
 
 
