@@ -73,6 +73,9 @@ class AttentionOutput(wiring.Component):
         parity = Signal()
         issue = Signal()
         final = Signal()
+        # A head has many cycles: what takes an adder and a comparison is ready before its last row.
+        last_head = Signal()
+        m.d.sync += last_head.eq(head + 1 == self.heads)
         with m.If(self.launch):
             m.d.sync += head.eq(0)
         with m.FSM(name="output"):
@@ -97,7 +100,7 @@ class AttentionOutput(wiring.Component):
                             m.d.sync += parity.eq(~parity)
                             with m.If(~walk.next_valid):
                                 m.d.sync += head.eq(head + 1)
-                                m.d.comb += final.eq(head + 1 == self.heads)
+                                m.d.comb += final.eq(last_head)
         self._write(m, walk, result, row, part, parity, issue, final)
         return m
 

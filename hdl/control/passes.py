@@ -20,8 +20,8 @@ head: it samples. final: it is the job's last one, unless the text ends earlier.
 class PassGenerator(wiring.Component):
     """Cut a job into passes (docs/numerics.md, 10): chunks of at most `chunk` tokens that never cross a page.
 
-    One pass every three cycles at most, every five with two chunks. The generator knows nothing of an early end of text: whoever stops early
-    resets it (`ResetInserter`).
+    One pass every three cycles at most, every five with two chunks. The generator knows nothing of an early end of
+    text: whoever stops early resets it (`ResetInserter`).
 
     Parameters:
         chunk: most tokens of a chunk, 1 to 32. chunks: most chunks of a pass, 1 or 2.
@@ -34,6 +34,8 @@ class PassGenerator(wiring.Component):
     def __init__(self, *, chunk: int, chunks: int = 1) -> None:
         if not 1 <= chunk <= BLOCK:
             raise ValueError(f"chunk = {chunk!r}: must be from 1 to {BLOCK}")
+        if chunks not in (1, 2):
+            raise ValueError(f"chunks = {chunks!r}: must be 1 or 2")
         self.chunk, self.chunks = chunk, chunks
         super().__init__({"i": In(stream.Signature(JOB)), "o": Out(stream.Signature(PASS))})
 

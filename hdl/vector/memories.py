@@ -68,8 +68,8 @@ class ParameterMemory(MaskedMemory):
 class ActivationMemory(wiring.Component):
     """Quantized blocks in R banks; a write goes to the banks of its mask, a read takes one address in all of them.
 
-    Each chunk has words of its own: one chunk's blocks are written while another's are read. A read answers one cycle after its address and does not see a write of the same cycle. Contents survive a reset.
-    Cost: block RAM.
+    Each chunk has words of its own: one chunk's blocks are written while another's are read. A read answers one cycle
+    after its address and does not see a write of the same cycle. Contents survive a reset. Cost: block RAM.
 
     Parameters
     ----------
