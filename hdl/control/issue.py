@@ -33,7 +33,7 @@ class IssueQueue(wiring.Component):
     Members:
         i : In(stream(QUEUED)).
         finished : In(NUMBER_BITS) x 2, instructions that each chunk has finished.
-        o_<unit> : Out(stream(COMMAND)), for each unit. <unit>_done : In(1), not of "cache", never an instruction's last.
+        o_<unit> : Out(stream(COMMAND)), for each unit. <unit>_done : In(1), not of "cache", which is never last.
         active : Out(5), units that are running (or about to be told). running : Out(ISSUED), what runs or ran last.
         done : Out(1), pulse: `running` is done.
     """

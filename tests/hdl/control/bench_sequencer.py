@@ -140,7 +140,7 @@ async def works_on_both_chunks_at_once(dut: Any) -> None:
     cycles = around.finished[0] - around.commands["vector"][0].start
     # Alone, all wait for each other; together the vector unit of one chunk hides behind the products of the other.
     assert cycles < (14 * 100 + 14 * 8 if chunks == 2 else 26 * 100 + 26 * 8), cycles
-    assert around.overlaps > 1000 * (chunks - 1)
+    assert around.overlaps >= 1000 * (chunks - 1)
 
 
 @cocotb.test()
@@ -171,7 +171,7 @@ async def stops_at_a_fault(dut: Any) -> None:
     """The first fault is reported, whatever the sequencer is at."""
     around = await machine(dut, stall=0.0)  # stopping withdraws a command, which a sink that waits does not forgive
     random = around.bench.random
-    for index in range(24):
+    for index in range(12):
         program, _ = random_program(around.config, random)
         faults = [{"status": random.choice([1, 2, 4, 7]), "address": random.getrandbits(48)} for _ in range(2)]
         at = random.randrange(0 if index % 4 == 0 else 1, 40)
@@ -194,8 +194,8 @@ async def halts(dut: Any) -> None:
         await around.bench.cycles(1)
         dut.halt.value = 0
 
-    for index in range(24):
-        delay = 4 + index if index < 12 else around.bench.random.randrange(16, 3000)
+    for index in range(16):
+        delay = 4 + index if index < 10 else around.bench.random.randrange(16, 3000)
         start = around.bench.cycle
         cocotb.start_soon(press(delay))
         await around.run(program, Job(sequence=0, position=0, count=1, steps=1000))
