@@ -39,7 +39,7 @@ class Softmax(wiring.Component):
     exponents : Out(read_port), V's exponents, address: block, then slot
     probabilities : Out(write_port), address: block, row group, slot; one mask bit per bank
     page_done : Out(1), pulse: everything about a page is written
-    reciprocals : In(read_port), 1 / total; address: row of the pass, then parity of the pass
+    reciprocals : In(read_port), 1 / total; address: row of the pass, then slot of its last page
     overflow : Out(1), a score was saturated
     """
 
@@ -60,7 +60,7 @@ class Softmax(wiring.Component):
                 "exponents": Out(read_port(shape.block_bits + shape.slot_bits, BLOCK * 8)),
                 "probabilities": Out(write_port(shape.probability_bits, interfaces.am_word, shape.rows)),
                 "page_done": Out(1),
-                "reciprocals": In(read_port(shape.state_bits + 1, FLOAT)),
+                "reciprocals": In(read_port(shape.state_bits + shape.slot_bits, FLOAT)),
                 "overflow": Out(1),
             }
         )
@@ -70,7 +70,7 @@ class Softmax(wiring.Component):
         m.submodules.scale = scale = SoftmaxScale(interfaces=self.interfaces)
         m.submodules.power = power = SoftmaxPower(interfaces=self.interfaces)
         m.submodules.quantize = quantize = SoftmaxQuantize(interfaces=self.interfaces)
-        m.submodules.totals = totals = Totals(state_bits=self.shape.state_bits)
+        m.submodules.totals = totals = Totals(shape=self.shape)
         for name in ("launch", "rows", "group", "sub_heads_log2", "position", "scale"):
             m.d.comb += getattr(scale, name).eq(getattr(self, name))
         connect(m, flipped(self.i_pages), scale.i_pages)

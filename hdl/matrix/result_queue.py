@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..interfaces import Interfaces
 
+
 class ResultQueue(wiring.Component):
     """Gives out places for results, so that the pipeline in front of it needs no stall.
 

@@ -19,17 +19,18 @@ from .problem import Problem, Shape, small_config
 def _segments(problem: Problem, shape: AttentionShape, slot: int) -> list[tuple[dict[str, int], int, int]]:
     """Jobs of one pass per virtual head in the order of docs/isa.md, with head and page."""
     lag, jobs = problem.config.stream.attention_lag, []
-    for head in range(problem.shape.kv_heads):
-        for i in range(problem.pages + lag):
-            for value, page in ((0, i), (1, i - lag)):
-                if 0 <= page < problem.pages:
-                    job = dict.fromkeys(shape.page_job.members, 0) | {
-                        "value": value,
-                        "slot": (slot + head * problem.pages + page) % shape.slots,
-                        "last": page == problem.pages - 1,
-                        "head_block": head * problem.blocks,
-                    }
-                    jobs.append((job, head, page))
+    count = problem.shape.kv_heads * problem.pages
+    for i in range(count + lag):
+        for value, place in ((0, i), (1, i - lag)):
+            if 0 <= place < count:
+                head, page = divmod(place, problem.pages)
+                job = dict.fromkeys(shape.page_job.members, 0) | {
+                    "value": value,
+                    "slot": (slot + place) % shape.slots,
+                    "last": page == problem.pages - 1,
+                    "head_block": head * problem.blocks,
+                }
+                jobs.append((job, head, page))
     return jobs
 
 

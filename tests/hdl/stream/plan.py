@@ -192,14 +192,16 @@ class Planner:
         pages = (position + rows - 1) // BLOCK + 1
         lag = self.config.stream.attention_lag
         row_groups = ceil_div(rows * geometry.rows_per_token, self.config.array.rows)
-        for head in range(geometry.kv_heads):
-            for _ in range(ceil_div(row_groups, instruction.k)):
-                for turn in range(pages + lag):
-                    for values, page in ((False, turn), (True, turn - lag)):
-                        if not (0 <= page < pages) or page * BLOCK >= position:
-                            continue
-                        start = self.kv_base + self.table[page] * instruction.base + step.layer * instruction.stride
-                        self._page(plan, layout, start + head * layout.head_bytes, values, gate)
+        sweeps = ceil_div(row_groups, instruction.k)
+        places = [(head, page) for head in range(geometry.kv_heads) for _ in range(sweeps) for page in range(pages)]
+        for turn in range(len(places) + lag):
+            for values, place in ((False, turn), (True, turn - lag)):
+                if not 0 <= place < len(places):
+                    continue
+                head, page = places[place]
+                if page * BLOCK < position:
+                    start = self.kv_base + self.table[page] * instruction.base + step.layer * instruction.stride
+                    self._page(plan, layout, start + head * layout.head_bytes, values, gate)
 
     def _page(self, plan: Plan, layout: CacheLayout, start: int, values: bool, gate: int) -> None:
         exponents, payload = layout.exponent_bytes, layout.payload_bytes
