@@ -108,6 +108,7 @@ UNITS: dict[str, Unit] = {
     "instruction_memory": Unit("control.memories", "InstructionMemory", _config),
     "token_memory": Unit("control.memories", "TokenMemory", _config),
     "counters": Unit("control.counters", "Counters", _nothing),
+    "saturation": Unit("control.saturation", "Saturation", _interfaces),
     ACCELERATOR: Unit("control.accelerator", "Accelerator", _config),
 }
 """Name to unit; blocks before the units that contain them."""

@@ -86,6 +86,7 @@ class RunReport:
     bus_utilization: float | None = None
     mac_utilization: float | None = None
     simulated_hz: float | None = None
+    saturated: bool | None = None
     seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
@@ -225,6 +226,7 @@ def _report(
         prompt_tokens=list(generation.prompt),
         generated_tokens=list(generation.tokens),
         text=model.tokenizer.decode(generation.tokens) if model.tokenizer else None,
+        saturated=None if device == "float" else any(job.saturated for job in generation.jobs),
         seconds=seconds,
     )
 

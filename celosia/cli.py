@@ -163,6 +163,8 @@ def _show_run(result: api.RunReport, as_json: bool) -> None:
     else:
         click.echo()
         table(f"{result.model} on {result.config}", result.summary())
+    if result.saturated:
+        click.echo("celosia: warning: a number left the range of float32 and was saturated", err=True)
     if result.bit_exact is False:
         click.echo(f"celosia: RTL and golden differ: {result.mismatch}", err=True)
         sys.exit(MISMATCH)

@@ -74,10 +74,11 @@ class Comparison:
                     self._compare(retired, tensor, writes)
 
     def compare_results(self, golden: JobResult, rtl: JobResult) -> None:
-        """Compare the sampled tokens and the last step's candidates of one job."""
+        """Compare the sampled tokens, the last step's candidates and the sticky flag of one job."""
         for name, expected, actual in (
             ("tokens", golden.tokens, rtl.tokens),
             ("candidates", golden.candidates, rtl.candidates[: len(golden.candidates)]),
+            ("saturated", (golden.saturated,), (rtl.saturated,)),
         ):
             if self.mismatch is None and expected != actual:
                 pairs = enumerate(zip(expected, actual, strict=False))

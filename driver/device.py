@@ -62,12 +62,14 @@ class JobResult:
     candidates : of the last step, best first.
     cycles : device clock up to the first sampled token, then from token to token; empty where there is no clock.
     counters : performance counters by name; empty where there are none.
+    saturated : a number reached the end of float32's range; docs/numerics.md says which are looked at.
     """
 
     tokens: tuple[int, ...]
     candidates: tuple[Candidate, ...]
     cycles: tuple[int, ...] = ()
     counters: dict[str, int] = field(default_factory=dict)
+    saturated: bool = False
 
 
 class Accelerator(Protocol):

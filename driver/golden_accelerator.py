@@ -75,7 +75,7 @@ class GoldenAccelerator:
         except MachineError as error:
             raise AcceleratorError(error.status.name, error.address) from None
         candidates = zip(result.candidate_ids.tolist(), result.candidate_values.tolist(), strict=True)
-        return JobResult(tuple(result.tokens), tuple(candidates))
+        return JobResult(tuple(result.tokens), tuple(candidates), saturated=result.saturated)
 
 
 class GoldenLogits:

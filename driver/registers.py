@@ -17,6 +17,9 @@ START, ABORT = 1, 2
 DONE, TOKEN = 1, 2
 """Bits of INTERRUPT_ENABLE and INTERRUPT_STATUS."""
 
+SATURATED = 4
+"""Bit of STATUS."""
+
 FIRST_COUNTER = "CYCLES"
 PATIENCE_SECONDS = 60.0
 """A device that moved nothing for that long hangs; one that did may take as long as it needs."""
@@ -101,12 +104,14 @@ class RegisterAccelerator:
                 stamps.append(stamp)
                 if on_token is not None:
                     on_token(token)
-        status = self.device.read_register("STATUS") >> 8 & 0xFF
+        word = self.device.read_register("STATUS")
+        status = word >> 8 & 0xFF
         if status != Status.OK:
             raise AcceleratorError(Status(status).name, self._read_pair("ERROR_ADDRESS"))
         cycles = tuple(int(c) for c in np.diff(np.array([0, *stamps], dtype=np.uint32)))
         counters = {name.lower(): self._read_pair(name) for name in counter_names()}
-        return JobResult(tuple(tokens), self._candidates() if job.steps else (), cycles, counters)
+        candidates = self._candidates() if job.steps else ()
+        return JobResult(tuple(tokens), candidates, cycles, counters, saturated=bool(word & SATURATED))
 
     def _wait(self, job: Job) -> None:
         """Wait for the interrupt as long as the device makes progress."""

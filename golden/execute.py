@@ -13,7 +13,7 @@ from .attention import Queries, attend
 from .errors import MachineError
 from .matrix import matrix_product
 from .memory import KeyValues, page_views, read_pages
-from .numerics import Floats, Words, add, mul, quantize_block
+from .numerics import LARGEST, Floats, Words, add, mul, quantize_block
 from .records import TensorWrite
 from .store import AddressRange, OnChip
 from .vector import gelu, layer_norm, rms_norm, rope_table, rotate, silu
@@ -229,8 +229,7 @@ class Pass:
         dim, sub = g.head_dim, range(g.sub_heads)
         own = np.stack([y[..., s, s * dim : (s + 1) * dim] for s in sub], axis=1)  # [HV, SH, rows, G, head_dim]
         result = own.transpose(2, 0, 1, 3, 4).reshape(self.now.rows, -1)
-        self._view(i.dst, result.shape[1], i.pitch)[:] = result
-        return [TensorWrite("spm", i.dst, result, pitch=i.pitch)]
+        return self._write(i.dst, result, i.pitch)
 
     def _pages(self, i: Instruction, g: Geometry) -> KeyValues:
         """All pages of the sequence; what lies past the last position is masked and weighs nothing."""
@@ -268,20 +267,19 @@ class Pass:
         values: Floats = self.now.memories.parameters.read(element // self.lanes, 1, n, 0)[0]
         return values
 
-    def _view(self, word: int, width: int, pitch: int) -> Floats:
-        return self.now.memories.scratchpad.rows(word, self.now.rows, width, pitch)
-
     def _read(self, word: int, width: int, n: int) -> Floats:
         """The first n elements of every row, the rest of `width` +0."""
         x = np.zeros((self.now.rows, width), np.float32)
         x[:, :n] = self.now.memories.scratchpad.read(word, self.now.rows, n, width // self.lanes)
         return x
 
-    def _write(self, word: int, values: Floats) -> Writes:
-        """Store [rows, width] in the scratchpad, rows one after the other."""
+    def _write(self, word: int, values: Floats, pitch: int | None = None) -> Writes:
+        """Store [rows, width] in the scratchpad, rows `pitch` words apart; None: one after the other."""
         rows, width = values.shape
-        self.now.memories.scratchpad.rows(word, rows, width, width // self.lanes)[:] = values
-        return [TensorWrite("spm", word, values, pitch=width // self.lanes)]
+        pitch = width // self.lanes if pitch is None else pitch
+        self.now.memories.scratchpad.rows(word, rows, width, pitch)[:] = values
+        self.machine.saturated |= bool(values.max() == LARGEST or values.min() == -LARGEST)
+        return [TensorWrite("spm", word, values, pitch=pitch)]
 
     def _store(self, word: int, q: Words, exponents: Words) -> Writes:
         """Store quantized rows in the activation memory."""

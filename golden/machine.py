@@ -34,6 +34,9 @@ class Machine:
 
     Unpacked weights are kept, one byte an element. Write to the memory with `write`, which forgets what changed.
 
+    Attributes:
+        saturated: the last job wrote the largest float32, of either sign, to the scratchpad.
+
     Raises:
         ConfigError: an illegal config.
         ValueError: `chunk` out of range.
@@ -58,6 +61,7 @@ class Machine:
         if not 1 <= self.chunk <= config.vector.chunk:
             raise ValueError(f"chunk = {chunk}: must be from 1 to vector.chunk = {config.vector.chunk}")
         self.memories = tuple(OnChip(config) for _ in range(config.vector.chunks))
+        self.saturated = False
         self._tables: dict[int, list[int]] = {}
         self._weights: dict[tuple[int, int, int, int], Weights] = {}
         self._encoded = [program[at : at + INSTRUCTION_BYTES] for at in range(0, len(program), INSTRUCTION_BYTES)]
@@ -128,12 +132,9 @@ class Machine:
         Raises:
             MachineError: the machine stopped with an error status.
             UnwrittenRead: the program reads what it did not write.
-            ValueError: no tokens.
         """
-        if not tokens:
-            raise ValueError("tokens: a job has one at least")
-        if sequence not in self._tables:
-            raise MachineError(Status.SEQUENCE_CLOSED, sequence)
+        self.saturated = False
+        self._check_job(sequence, position, len(tokens), steps)
         sampled: list[int] = []
         logits: list[Floats] = []
         pending, passes = list(tokens), 0
@@ -158,7 +159,24 @@ class Machine:
                 if len(sampled) < steps and work.sampled != end_of_text:
                     pending = [work.sampled]
         ids, values = work.candidates
-        return Result(sampled, ids, values, np.concatenate(logits) if all_logits and logits else None)
+        return Result(sampled, ids, values, np.concatenate(logits) if all_logits and logits else None, self.saturated)
+
+    def _check_job(self, sequence: int, position: int, count: int, steps: int) -> None:
+        """Refuse a job before anything runs: its sequence, then its positions, then its pages from the lowest.
+
+        Raises:
+            MachineError: SEQUENCE_CLOSED, POSITION_RANGE or PAGE_UNMAPPED.
+        """
+        if sequence not in self._tables:
+            raise MachineError(Status.SEQUENCE_CLOSED, sequence)
+        context = self.config.cache.pages_per_sequence * BLOCK
+        end = position + count + max(steps - 1, 0)  # the last sampled token takes no position
+        if count == 0:
+            raise MachineError(Status.POSITION_RANGE, position)
+        if end > context:
+            raise MachineError(Status.POSITION_RANGE, max(position, context))
+        for first in range(0, end, BLOCK):
+            self.page(sequence, first)
 
     def _run_pass(self, work: Pass, on_retire: OnRetire | None) -> None:
         counter = 0
@@ -199,16 +217,12 @@ class Machine:
         return self._decoded[index]
 
     def page(self, sequence: int, position: int) -> int:
-        """Physical page of a position.
+        """Physical page of a position of an open sequence.
 
         Raises:
-            MachineError: SEQUENCE_CLOSED, POSITION_RANGE or PAGE_UNMAPPED.
+            MachineError: PAGE_UNMAPPED.
         """
-        if sequence not in self._tables:
-            raise MachineError(Status.SEQUENCE_CLOSED, sequence)
         index = position // BLOCK
-        if index >= self.config.cache.pages_per_sequence:
-            raise MachineError(Status.POSITION_RANGE, position)
         table = self._tables[sequence]
         if index >= len(table) or not 0 <= table[index] < self.config.cache.pages:
             raise MachineError(Status.PAGE_UNMAPPED, position)

@@ -69,9 +69,11 @@ class Result:
         candidate_ids: int64 [<= top_k], best first, of the last step.
         candidate_values: float32, their logits.
         logits: float32 [passes' rows, vocabulary] if all of them were asked for.
+        saturated: the largest float32, of either sign, was written to the scratchpad.
     """
 
     tokens: list[int]
     candidate_ids: NDArray[np.int64]
     candidate_values: Floats
     logits: Floats | None = None
+    saturated: bool = False

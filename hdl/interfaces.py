@@ -124,6 +124,7 @@ class Interfaces:
             {
                 "take_tile": 1,
                 "probabilities": 1,
+                "chunk": 1,
                 "address": 20,
                 "accumulator": self.accumulator,
                 "first": 1,

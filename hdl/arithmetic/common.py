@@ -73,6 +73,21 @@ def shift_right_sticky(m: Module, value: Value, amount: Value, *, name: str) -> 
     return value, Cat(lost).any()
 
 
+def finish(m: Module, rounded: Value, sign: Value, *, flush: Value, enable: Value, o: Signal, overflow: Signal) -> None:
+    """Register a rounded result: `rounded` is the word without sign, its exponent field may be too large for it.
+
+    `o` becomes +0 where `flush` is set, else a float; what is too large becomes the largest number and `overflow`.
+    """
+    saturate = Signal()
+    m.d.comb += saturate.eq(~flush & (rounded[31:].any() | rounded[23:31].all()))
+    with m.If(enable):
+        m.d.sync += overflow.eq(saturate)
+        with m.If(flush):
+            m.d.sync += o.eq(0)
+        with m.Else():
+            m.d.sync += o.eq(Cat(Mux(saturate, LARGEST, rounded[:31]), sign))
+
+
 def check_range(owner: str, name: str, value: int, low: int, high: int) -> None:
     """Raise a ValueError that names the parameter unless it is an integer from `low` to `high`."""
     if not isinstance(value, int) or not low <= value <= high:

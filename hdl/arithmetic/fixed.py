@@ -6,10 +6,10 @@ from amaranth.lib.wiring import In, Out
 
 from .common import (
     FLOAT,
-    LARGEST,
     WORD,
     check_range,
     delay,
+    finish,
     normalise,
     normalising_steps,
     shift_right_sticky,
@@ -97,14 +97,7 @@ class FixedToFloat(wiring.Component):
         rounded = Signal(signed(len(exponent) + 24))
         m.d.comb += rounded.eq(Cat(top[1:24], exponent).as_signed() + up)
         flush = ~top[24] | (exponent < 1)
-        saturate = Signal()
-        m.d.comb += saturate.eq(~flush & (rounded[31:].any() | rounded[23:31].all()))
-        with m.If(en):
-            m.d.sync += self.overflow.eq(saturate)
-            with m.If(flush):
-                m.d.sync += self.o.eq(0)
-            with m.Else():
-                m.d.sync += self.o.eq(Cat(Mux(saturate, LARGEST, rounded[:31]), sign))
+        finish(m, rounded, sign, flush=flush, enable=en, o=self.o, overflow=self.overflow)
         return m
 
 

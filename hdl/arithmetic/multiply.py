@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .common import FLOAT, LARGEST, WORD, delay
+from .common import FLOAT, WORD, delay, finish
 
 
 class FloatMultiply(wiring.Component):
@@ -90,12 +90,5 @@ class FloatMultiply(wiring.Component):
         # 5. Round; a carry out of the mantissa goes into the exponent.
         rounded = Signal(32)
         m.d.comb += rounded.eq(Cat(mantissa, exponent_4) + up)
-        saturate = Signal()
-        m.d.comb += saturate.eq(~flush & (rounded[31] | rounded[23:31].all()))
-        with m.If(en):
-            m.d.sync += self.overflow.eq(saturate)
-            with m.If(flush):
-                m.d.sync += self.o.eq(0)
-            with m.Else():
-                m.d.sync += self.o.eq(Cat(Mux(saturate, LARGEST, rounded[:31]), sign))
+        finish(m, rounded, sign, flush=flush, enable=en, o=self.o, overflow=self.overflow)
         return m

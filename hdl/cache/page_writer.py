@@ -48,7 +48,7 @@ class PageWriter(wiring.Component):
     axi : Out(axi4_write)
     append_complete : Out(1), pulse: all responses have come
     bytes : Out, strobed bytes that were sent in the cycle before
-    fault_valid : Out(1), fault : Out(FAULT): PAGE_UNMAPPED, POSITION_RANGE (position), BUS_WRITE (address of the burst)
+    fault_valid : Out(1), fault : Out(FAULT): PAGE_UNMAPPED (position), BUS_WRITE (address of the burst)
     clear : In(1), drained : Out(1), idle, no burst in flight
     """
 
@@ -157,9 +157,8 @@ class PageWriter(wiring.Component):
                 m.d.comb += base.start.eq(1)
                 m.next = "Collect"
                 with m.If(~self.lookup.mapped):
-                    outside = page_index >= self.interfaces.config.cache.pages_per_sequence
                     m.d.sync += [
-                        self.fault.status.eq(Mux(outside, Status.POSITION_RANGE, Status.PAGE_UNMAPPED)),
+                        self.fault.status.eq(Status.PAGE_UNMAPPED),
                         self.fault.address.eq(command.position),
                         self.fault_valid.eq(~self.clear),
                     ]

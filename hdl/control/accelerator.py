@@ -25,11 +25,22 @@ from .counters import COUNTERS, Counters
 from .decode import UNITS
 from .memories import InstructionMemory, TokenMemory
 from .registers import ADDRESS_BITS, RegisterBlock
+from .saturation import Saturation
 from .sequencer import Sequencer
 from .start import JobStart
 from .trace import connect_trace, trace_ports
 
-ALWAYS = ("registers", "starter", "sequencer", "counters", "stream", "matrix", "attention", "table", "writer")
+ALWAYS = (
+    "registers",
+    "starter",
+    "sequencer",
+    "counters",
+    "stream",
+    "matrix",
+    "attention",
+    "table",
+    "writer",
+)
 """Units that handle `clear` themselves or must survive it."""
 
 MEMORIES = ("tokens", "activations", "tail")
@@ -81,6 +92,7 @@ class Accelerator(wiring.Component):
         self._tokens = TokenMemory(config)
         self._starter = JobStart(config)
         self._counters = Counters()
+        self._saturations = [Saturation(interfaces) for _ in self.chunks]
         self._stream = StreamUnit(config)
         self._embedding = Embedding(config)
         self._matrix = MatrixUnit(interfaces)
@@ -97,6 +109,7 @@ class Accelerator(wiring.Component):
         for chunk in self.chunks:
             m.submodules[f"scratchpad_{chunk}"] = self._scratchpads[chunk]
             m.submodules[f"parameters_{chunk}"] = self._parameters[chunk]
+            m.submodules[f"saturation_{chunk}"] = self._saturations[chunk]
         for name in CLEARED:
             m.submodules[name] = ResetInserter(self._clear)(getattr(self, f"_{name}"))
         m.d.comb += [
@@ -141,28 +154,23 @@ class Accelerator(wiring.Component):
         connect(m, sequencer.program, program.sequencer)
         connect(m, self._stream.program, program.stream)
         connect(m, sequencer.o_stream, self._stream.i)
-        image_base = Cat(registers.image_base_lo, registers.image_base_hi)
-        kv_base = Cat(registers.kv_base_lo, registers.kv_base_hi)
+        held = self._starter.held
         candidate = self._matrix.candidates
         chosen = candidate[registers.candidate_index]
-        job = sequencer.job
         m.d.comb += [
-            job.sequence.eq(registers.sequence),
-            job.position.eq(registers.position),
-            job.count.eq(registers.count),
-            job.steps.eq(registers.steps),
-            sequencer.length.eq(registers.program_length),
-            sequencer.end_of_text.eq(registers.end_of_text_token),
-            sequencer.end_enable.eq(registers.end_of_text_enable),
+            sequencer.job.eq(held.job),
+            sequencer.length.eq(held.length),
+            sequencer.end_of_text.eq(held.end_of_text),
+            sequencer.end_enable.eq(held.end_enable),
             sequencer.best.eq(candidate[0].id),
-            sequencer.abort.eq(registers.control_abort),
-            program.base.eq(Cat(registers.program_base_lo, registers.program_base_hi)),
-            program.length.eq(registers.program_length),
-            self._stream.image_base.eq(image_base),
-            self._stream.kv_base.eq(kv_base),
+            sequencer.abort.eq(registers.control_abort | self._starter.halted),
+            program.base.eq(held.program_base),
+            program.length.eq(held.length),
+            self._stream.image_base.eq(held.image_base),
+            self._stream.kv_base.eq(held.kv_base),
             self._stream.appended.eq(sequencer.appended),
-            self._embedding.image_base.eq(image_base),
-            self._writer.kv_base.eq(kv_base),
+            self._embedding.image_base.eq(held.image_base),
+            self._writer.kv_base.eq(held.kv_base),
             registers.status_error.eq(sequencer.fault_status),
             registers.error_address_lo.eq(sequencer.fault_address[:32]),
             registers.error_address_hi.eq(sequencer.fault_address[32:]),
@@ -171,7 +179,9 @@ class Accelerator(wiring.Component):
             registers.candidate_value.eq(chosen.value),
             tokens.index.eq(registers.token_index),
             tokens.host_token.eq(registers.written),
-            tokens.host_write.eq(registers.write & (registers.address == OFFSETS["TOKEN_DATA"])),
+            tokens.host_write.eq(
+                registers.write & (registers.address == OFFSETS["TOKEN_DATA"]) & ~registers.status_busy,
+            ),
             tokens.sample.eq(sequencer.sample),
             tokens.sample_index.eq(sequencer.sample_index),
             tokens.sampled.eq(sequencer.best),
@@ -186,16 +196,23 @@ class Accelerator(wiring.Component):
         connect(m, self._embedding.tokens, tokens.reader)
         with m.If(sequencer.finished):
             m.d.sync += registers.status_done.eq(1)
-        with m.If(registers.control_start):
+        with m.If(self._starter.doorbell):
             m.d.sync += registers.status_done.eq(0)
 
     def _start(self, m: Module) -> None:
         registers, sequencer, start, program = self._registers, self._sequencer, self._starter, self._program
         stream = self._stream
         units = (stream, self._embedding, self._writer)
+        settings = start.settings
         m.d.comb += [
             start.doorbell.eq(registers.control_start & ~registers.status_busy),
-            start.job.eq(sequencer.job),
+            settings.image_base.eq(Cat(registers.image_base_lo, registers.image_base_hi)),
+            settings.kv_base.eq(Cat(registers.kv_base_lo, registers.kv_base_hi)),
+            settings.program_base.eq(Cat(registers.program_base_lo, registers.program_base_hi)),
+            settings.length.eq(registers.program_length),
+            settings.end_of_text.eq(registers.end_of_text_token),
+            settings.end_enable.eq(registers.end_of_text_enable),
+            start.halt.eq(registers.control_abort),
             start.sequence_open.eq(self._table.sequence_open),
             program.load.eq(start.load),
             start.loaded.eq(program.done),
@@ -206,6 +223,8 @@ class Accelerator(wiring.Component):
             sequencer.fault_valid.eq(start.fault_valid | Cat(unit.fault_valid for unit in units).any()),
             sequencer.fault.eq(start.fault),
         ]
+        for name in ("sequence", "position", "count", "steps"):
+            m.d.comb += settings.job[name].eq(getattr(registers, name))
         for unit in units:
             with m.If(unit.fault_valid):
                 m.d.comb += sequencer.fault.eq(unit.fault)
@@ -251,28 +270,33 @@ class Accelerator(wiring.Component):
     def _memories(self, m: Module) -> None:
         """A chunk's memories serve who works on that chunk, one unit at a time: askers of a port are OR-ed."""
         sequencer, matrix, vector = self._sequencer, self._matrix, self._vector
-        engine_chunk, vector_chunk = sequencer.chunk_engine, sequencer.chunk_vector
+        vector_chunk, attention_chunk = sequencer.chunk_vector, sequencer.chunk_engine
         connect(m, vector.am_write, self._activations.write)
         connect(m, matrix.am, self._activations.read)
         m.d.comb += [
             self._activations.write_chunk.eq(vector_chunk),
-            self._activations.read_chunk.eq(engine_chunk),
+            self._activations.read_chunk.eq(matrix.am_chunk),
         ]
         writers = (
-            (matrix.spm_write, engine_chunk),
-            (self._attention.spm, engine_chunk),
+            (matrix.spm_write, matrix.spm_chunk),
+            (self._attention.spm, attention_chunk),
             (self._embedding.spm, sequencer.chunk_embedding),
         )
-        _share_read(m, self._scratchpads, ((matrix.spm_read, engine_chunk), (vector.spm, vector_chunk)))
-        _share_read(m, self._parameters, ((matrix.pm, engine_chunk), (vector.pm, vector_chunk)))
+        _share_read(m, self._scratchpads, ((matrix.spm_read, matrix.spm_chunk), (vector.spm, vector_chunk)))
+        _share_read(m, self._parameters, ((matrix.pm, matrix.spm_chunk), (vector.pm, vector_chunk)))
         _share_write(m, self._scratchpads, writers)
         _share_write(m, self._parameters, ((vector.pm_write, vector_chunk),))
+        for saturation, scratchpad in zip(self._saturations, self._scratchpads, strict=True):
+            m.d.comb += saturation.clear.eq(self._starter.doorbell)
+            for field in ("en", "address", "mask", "data"):
+                m.d.comb += getattr(saturation.write, field).eq(getattr(scratchpad.write, field))
+        m.d.comb += self._registers.status_saturated.eq(Cat(s.saturated for s in self._saturations).any())
 
     def _cache(self, m: Module) -> None:
         registers, table, tail, writer = self._registers, self._table, self._tail, self._writer
         attention, blocks = self._attention, self._vector.o_kv
         connect(m, self._stream.lookup, table.stream)
-        connect(m, writer.lookup, table.writer)
+        self._look_up(m)
         connect(m, blocks, tail.i)
         for ours, theirs in (
             (attention.tail_words, tail.merger_words),
@@ -289,7 +313,7 @@ class Accelerator(wiring.Component):
             table.write_index.eq(registers.table_entry_index),
             table.write_page.eq(registers.table_page),
             table.control_open.eq(registers.table_sequence),
-            table.status_sequence.eq(registers.sequence),
+            table.status_sequence.eq(self._starter.held.job.sequence),
             tail.enable.eq(writer.tail_enable),
             tail.chunk.eq(writer.tail_chunk),
             tail.merger_chunk.eq(self._sequencer.chunk_engine),
@@ -299,12 +323,21 @@ class Accelerator(wiring.Component):
             self._sequencer.append_complete.eq(writer.append_complete),
         ]
 
+    def _look_up(self, m: Module) -> None:
+        """Before a job runs, its start looks up what the page writer will."""
+        start, writer, answer = self._starter, self._writer, self._table.writer
+        for field in ("sequence", "index"):
+            asked = Mux(start.busy, getattr(start.lookup, field), getattr(writer.lookup, field))
+            m.d.comb += getattr(answer, field).eq(asked)
+        for port in (start.lookup, writer.lookup):
+            m.d.comb += [port.page.eq(answer.page), port.mapped.eq(answer.mapped)]
+
     def _count(self, m: Module) -> None:
         registers, counters, sequencer, stream = self._registers, self._counters, self._sequencer, self._stream
         bus = self.interfaces.bus_bytes
         active = dict(zip(UNITS, sequencer.active, strict=True))
         waiting = stream.o_tile.ready & ~stream.o_tile.valid
-        m.d.comb += counters.clear.eq(registers.control_start & ~registers.status_busy)
+        m.d.comb += counters.clear.eq(self._starter.doorbell)
         counters.add(
             m,
             {

@@ -15,17 +15,24 @@ NUMBER_BITS = 5
 DEPTH = 4
 """Instructions that wait in front of a unit."""
 
-ISSUED = data.StructLayout({"targets": len(UNITS), "index": 8, "pass": 20, "command": COMMAND})
-"""An instruction on its way to its units. index: in the program. pass: of the job, for who watches."""
+RUNNING = data.StructLayout({"targets": len(UNITS), "chunk": 1, "index": 8, "layer": 12, "pass": 20})
+"""An instruction that a unit has: its units, its chunk and, for who watches, index in the program, layer and pass."""
 
-QUEUED = data.StructLayout({"number": NUMBER_BITS, "issued": ISSUED})
+QUEUED = data.StructLayout(
+    {"number": NUMBER_BITS, "targets": len(UNITS), "index": 8, "pass": 20, "command": COMMAND},
+)
+"""An instruction on its way to its units. number: within its chunk."""
+
+PIPELINED = "matrix"
+"""The unit that takes an instruction while it still writes the results of the one before."""
 
 
 class IssueQueue(wiring.Component):
     """One queue for units of which one runs at a time.
 
     Its first instruction begins as soon as the queue's last one and all earlier ones of its chunk are done: one cycle
-    after that is known. Instructions that need two units get them in the order of `units`.
+    after that is known. Instructions that need two units get them in the order of `units`. Of `PIPELINED` two may run,
+    of two chunks: they are done in their order.
 
     Parameters:
         units: names, of `UNITS`; the last one that an instruction needs says when it is done.
@@ -33,8 +40,9 @@ class IssueQueue(wiring.Component):
     Members:
         i : In(stream(QUEUED)).
         finished : In(NUMBER_BITS) x 2, instructions that each chunk has finished.
-        o_<unit> : Out(stream(COMMAND)), for each unit. <unit>_done : In(1), not of "cache", which is never last.
-        active : Out(5), units that are running (or about to be told). running : Out(ISSUED), what runs or ran last.
+        o_<unit> : Out(stream(COMMAND)), for each unit; <unit>_done : In(1), not of "cache", never the last one.
+        active : Out(5), units that are running (or about to be told).
+        running : Out(RUNNING), what runs, the older one of two.
         done : Out(1), pulse: `running` is done.
     """
 
@@ -44,7 +52,7 @@ class IssueQueue(wiring.Component):
             "i": In(stream.Signature(QUEUED)),
             "finished": In(data.ArrayLayout(NUMBER_BITS, 2)),
             "active": Out(len(UNITS)),
-            "running": Out(ISSUED),
+            "running": Out(RUNNING),
             "done": Out(1),
         }
         for unit in self.units:
@@ -57,39 +65,53 @@ class IssueQueue(wiring.Component):
         m = Module()
         m.submodules.queue = queue = fifo.SyncFIFO(width=QUEUED.size, depth=DEPTH)
         head = Signal(QUEUED)
-        busy = Signal()
+        begun = Signal(RUNNING)
+        newest = Signal(RUNNING)
+        command = Signal(COMMAND, reset_less=True)
+        busy = Signal(2)
         begins = Signal()
         pending = Signal(len(UNITS))
+        joins = Signal()
         m.d.comb += [
             Cat(head).eq(queue.r_data),
             queue.w_data.eq(self.i.payload),
             queue.w_en.eq(self.i.valid),
             self.i.ready.eq(queue.w_rdy),
-        ]
-        issued = head.issued
-        mine = Mux(issued.command.chunk, self.finished[1], self.finished[0])
-        m.d.comb += [
-            begins.eq(queue.r_rdy & ~busy & (mine == head.number)),
             queue.r_en.eq(begins),
-            self.active.eq(self.running.targets & busy.replicate(len(UNITS))),
+            *(begun[name].eq(head[name]) for name in ("targets", "index", "pass")),
+            begun.chunk.eq(head.command.chunk),
+            begun.layer.eq(head.command.layer),
+            self.active.eq((self.running.targets & busy[0].replicate(len(UNITS)))),
         ]
+        if PIPELINED in self.units:
+            alone = 1 << UNITS.index(PIPELINED)
+            one_runs = busy[0] & ~busy[1] & (pending == 0)
+            m.d.comb += joins.eq(one_runs & (self.running.targets == alone) & (head.targets == alone))
+        mine = Mux(head.command.chunk, self.finished[1], self.finished[0])
+        m.d.comb += begins.eq(queue.r_rdy & (mine == head.number) & (~busy[0] | joins))
+        self._offer(m, command, pending)
+        with m.If(begins):
+            m.d.sync += [command.eq(head.command), pending.eq(head.targets), newest.eq(begun)]
+        # `running` is the oldest that is not done, `newest` the last one that began: the same one if only one runs.
+        with m.If(begins & (~busy[0] | (self.done & ~busy[1]))):
+            m.d.sync += [self.running.eq(begun), busy.eq(1)]
+        with m.Elif(begins):
+            m.d.sync += busy.eq(3)
+        with m.Elif(self.done):
+            m.d.sync += [self.running.eq(newest), busy.eq(busy >> 1)]
+        return m
+
+    def _offer(self, m: Module, command: Signal, pending: Signal) -> None:
+        """Offers the command to its units, one after the other; knows when the older one that runs is done."""
         ended = Signal()
         for order, unit in enumerate(self.units):
             bit = UNITS.index(unit)
             offer = getattr(self, f"o_{unit}")
             earlier = Cat(pending[UNITS.index(other)] for other in self.units[:order])
-            m.d.comb += [
-                offer.payload.eq(self.running.command),
-                offer.valid.eq(pending[bit] & ~earlier.any()),
-            ]
+            m.d.comb += [offer.payload.eq(command), offer.valid.eq(pending[bit] & ~earlier.any())]
             with m.If(offer.valid & offer.ready):
                 m.d.sync += pending[bit].eq(0)
             if unit != "cache":
                 with m.If(self.running.targets[bit]):
                     m.d.comb += ended.eq(getattr(self, f"{unit}_done"))
-        m.d.comb += self.done.eq(busy & (pending == 0) & ended)
-        with m.If(begins):
-            m.d.sync += [self.running.eq(issued), pending.eq(issued.targets), busy.eq(1)]
-        with m.If(self.done):
-            m.d.sync += busy.eq(0)
-        return m
+        m.d.comb += self.done.eq(ended)

@@ -258,7 +258,7 @@ class Sequencer(wiring.Component):
                 queue.i.payload.eq(entry),
                 queue.i.valid.eq(hand_out & mine),
                 queue.finished.eq(finished),
-                getattr(self, f"chunk_{name}").eq(queue.running.command.chunk),
+                getattr(self, f"chunk_{name}").eq(queue.running.chunk),
             ]
             with m.If(queue.i.valid & queue.i.ready):
                 m.d.comb += handed.eq(1)
@@ -269,12 +269,12 @@ class Sequencer(wiring.Component):
             actives.append(queue.active)
             for chunk in range(CHUNKS):
                 ends = Signal(name=f"{name}_ends_{chunk}")
-                m.d.comb += ends.eq(queue.done & (queue.running.command.chunk == chunk))
+                m.d.comb += ends.eq(queue.done & (queue.running.chunk == chunk))
                 done[chunk].append(ends)
                 with m.If(ends):
                     m.d.comb += [
                         self.retired[chunk].index.eq(queue.running.index),
-                        self.retired[chunk].layer.eq(queue.running.command.layer),
+                        self.retired[chunk].layer.eq(queue.running.layer),
                         self.retired[chunk]["pass"].eq(queue.running["pass"]),
                     ]
         m.d.comb += self.active.eq(actives[0] | actives[1] | actives[2])
@@ -292,12 +292,12 @@ class Sequencer(wiring.Component):
 
     def _entry(self, m: Module, entry: data.View, handed_out: data.View) -> None:
         """The instruction with its context, for a queue."""
-        chunk, now, command = self._chunk, self._now, entry.issued.command
+        chunk, now, command = self._chunk, self._now, entry.command
         m.d.comb += [
             entry.number.eq(Mux(chunk, handed_out[1], handed_out[0])),
-            entry.issued.targets.eq(self._targets),
-            entry.issued.index.eq(self._pc),
-            entry.issued["pass"].eq(self._pass),
+            entry.targets.eq(self._targets),
+            entry.index.eq(self._pc),
+            entry["pass"].eq(self._pass),
             command.instruction.eq(self._instruction),
             command.layer.eq(self._layer),
             command.rows.eq(Mux(chunk, now.second, now.rows)),

@@ -34,7 +34,7 @@ class Engine(wiring.Component):
     -------
     i : In(stream.Signature(micro_op))
     i_tile : In(stream.Signature(tile))
-    am : Out(read_port), one word for each of the R banks
+    am : Out(read_port), one word for each of the R banks; am_chunk : Out(1), whose words
     probabilities : Out(read_port), the same, 16 bits of address
     o : Out(stream.Signature(result)), in the order of the `last` micro-ops
     overflow : Out(1), a value or an accumulator was saturated
@@ -66,6 +66,7 @@ class Engine(wiring.Component):
                 "i": In(stream.Signature(interfaces.micro_op)),
                 "i_tile": In(stream.Signature(interfaces.tile)),
                 "am": Out(read_port(interfaces.am_address, words)),
+                "am_chunk": Out(1),
                 "probabilities": Out(read_port(unsigned(interfaces.probability_address), words)),
                 "o": Out(stream.Signature(interfaces.result)),
                 "overflow": Out(1),
@@ -150,6 +151,7 @@ class Engine(wiring.Component):
         m.d.comb += [
             self.am.en.eq(issue & ~op.probabilities),
             self.am.address.eq(op.address),
+            self.am_chunk.eq(op.chunk),
             self.probabilities.en.eq(issue & op.probabilities),
             self.probabilities.address.eq(op.address),
             words.eq(Mux(from_probabilities, self.probabilities.data, self.am.data)),

@@ -1,6 +1,7 @@
 """The command: what it prints, what it writes, and how it says no."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from celosia import api
 from celosia.cli import main
 from celosia.compare import Comparison
 from celosia.driver.compiler import CompiledModel
+from celosia.driver.device import JobResult
+from celosia.driver.golden_accelerator import GoldenAccelerator
 from celosia.golden.records import TensorWrite
 from celosia.sim.rtl import Writes
 
@@ -67,6 +70,20 @@ def test_rtl_is_bit_exact_and_measured() -> None:
     assert len(rtl["cycles"]["decode"]) == 2
     assert 0.5 < rtl["bus_utilization"] <= 1
     assert rtl["bytes"]["activations"] == 0
+
+
+@pytest.mark.parametrize("saturated", [True, False])
+def test_a_saturated_run_is_warned_of(monkeypatch: pytest.MonkeyPatch, saturated: bool) -> None:
+    original = GoldenAccelerator.run
+
+    def run(self: GoldenAccelerator, *arguments: Any) -> JobResult:
+        return replace(original(self, *arguments), saturated=saturated)
+
+    monkeypatch.setattr(GoldenAccelerator, "run", run)
+    result = _invoke("run", "--prompt", "The cat", "-n", "2", "--device", "golden", "--json")
+    assert (result.exit_code, json.loads(result.stdout)["saturated"]) == (0, saturated)
+    warnings = [line for line in result.stderr.splitlines() if "warning" in line]
+    assert warnings == ["celosia: warning: a number left the range of float32 and was saturated"] * saturated
 
 
 def test_a_difference_is_named_and_exits_with_1(monkeypatch: pytest.MonkeyPatch) -> None:

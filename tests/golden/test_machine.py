@@ -163,8 +163,8 @@ def test_jobs_end_at_their_steps_or_the_end_of_text() -> None:
     assert machine.run(0, 0, TOKENS[:9], 0).tokens == []
     assert machine.run(0, 0, TOKENS[:9], 6, end_of_text=tokens[2]).tokens == tokens[: tokens.index(tokens[2]) + 1]
     assert machine.run(0, 9, tokens[:1], 5).tokens == tokens[1:]
-    with pytest.raises(ValueError, match=r"^tokens: a job has one at least$"):
-        machine.run(0, 0, [], 1)
+    with pytest.raises(MachineError, match=r"^the machine stopped: POSITION_RANGE, address 0x9$"):
+        machine.run(0, 9, [], 1)
 
 
 def test_sequences_do_not_meet() -> None:
@@ -318,7 +318,7 @@ def test_program_errors(program: list[Instruction], status: Status, address: int
 def test_an_unknown_opcode() -> None:
     machine = _hand(EMBED, END)
     broken = Machine(HAND, machine.memory, program=EMBED.encode() + b"\x7f" + bytes(31))
-    broken.open(0)
+    broken.open(0, [0])
     with pytest.raises(MachineError, match=r"^the machine stopped: ILLEGAL_INSTRUCTION, address 0x1$"):
         broken.run(0, 0, [1], 0)
 
@@ -351,9 +351,11 @@ def test_cache_errors_and_restart() -> None:
     expected = machine.run(0, 0, TOKENS, 2).tokens
     fails(1, 0, Status.SEQUENCE_CLOSED, 1)
     fails(0, 100, Status.PAGE_UNMAPPED, 128)  # four pages are mapped
-    fails(0, 16 * 32, Status.POSITION_RANGE, 512)
+    fails(0, 16 * 32 - 39, Status.POSITION_RANGE, 512)
+    fails(0, 16 * 32 + 3, Status.POSITION_RANGE, 515)
     machine.open(0, [1, TINY.cache.pages])
     fails(0, 0, Status.PAGE_UNMAPPED, 32)
+    fails(0, 200, Status.PAGE_UNMAPPED, 32)  # the lowest, not the job's own
     machine.close(0)
     fails(0, 0, Status.SEQUENCE_CLOSED, 0)
     with pytest.raises(MachineError, match="SEQUENCE_CLOSED"):
@@ -361,6 +363,17 @@ def test_cache_errors_and_restart() -> None:
     machine.open(0, [4])
     machine.map(0, [3, 8])
     assert machine.run(0, 0, TOKENS, 2).tokens == expected
+
+
+@pytest.mark.parametrize("scale", [1.0, -1.0])
+def test_saturation_is_remembered_until_the_next_job(scale: float) -> None:
+    """One element of the scratchpad reaches the largest float32, of either sign; then only the one before it."""
+    machine = _hand(EMBED, QUANTIZE, LOAD, replace(MATMUL, flags=Flag.BIAS), replace(MATMUL, flags=Flag.RESIDUAL), END)
+    bias = machine.memory[_BIAS : _BIAS + 128].view(np.float32)
+    for value, saturated in ((3.4028235e38, True), (3.4028233e38, False)):
+        bias[7] = scale * value
+        assert machine.run(0, 0, [0], 0).saturated is saturated
+        assert machine.saturated is saturated
 
 
 def test_wrong_arguments() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -32,13 +33,19 @@ BROKEN = {
 """Linter, then what is broken: what it must say, and the Verilog."""
 
 
+UNNAMED = re.compile(r"\bU\$\d+")
+"""What Amaranth calls a submodule without a name."""
+
+
 @pytest.mark.parametrize("preset", ["default", "ecp5"])
 @pytest.mark.filterwarnings("default::tests.harness.linters.IcarusMissing")
 def test_accelerator_passes_all_linters(preset: str, tmp_path: Path) -> None:
     """One test for all linters: writing the Verilog costs more than checking it."""
     source = tmp_path / f"{preset}.v"
-    source.write_text(accelerator_verilog(load_config(preset), name=TOP))
-    assert f"module {TOP}(" in source.read_text()
+    verilog = accelerator_verilog(load_config(preset), name=TOP)
+    source.write_text(verilog)
+    assert f"module {TOP}(" in verilog
+    assert UNNAMED.findall(verilog) == []
     complaints = {name: check(source)[:20] for name, check in LINTERS.items()}
     assert complaints == {name: [] for name in LINTERS}
 

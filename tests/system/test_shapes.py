@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from celosia.arch.config import AcceleratorConfig
+from celosia.arch.isa import Opcode
 from celosia.driver.device import Job
 from celosia.driver.runtime import PageAllocator, Session
 
@@ -48,6 +49,26 @@ def test_one_format_throughout(name: str) -> None:
     pair = Pair(small_model(WIDE, formats=formats))
     pair.open(0, (0,))
     pair.run(Job(0, 0, tokens(9), 2))
+
+
+@pytest.mark.parametrize("config", [NARROW, WIDE], ids=lambda c: c.name)
+def test_formats_change_between_layers(config: AcceleratorConfig) -> None:
+    """Layers whose formats differ need a LOOP for each run of equal ones: here of one, three and two layers."""
+    names = ("Q8_0", "Q4_0", "Q4_1")
+    linears = ("wq", "wk", "wv", "wo", "w_gate", "w_up", "w_down")
+    formats = {
+        f"layers.{layer}.{linear}": names[(run + place) % 3]
+        for layer, run in enumerate((0, 1, 1, 1, 2, 2))
+        for place, linear in enumerate(linears)
+    }
+    compiled = small_model(config, n_layers=6, formats=formats)
+    loops = [(i.k, i.n) for i in compiled.program if i.opcode == Opcode.LOOP]
+    assert loops == [(0, 1), (1, 4), (4, 6)]
+    pair = Pair(compiled)
+    pair.open(0, (2, 7))
+    pair.run(Job(0, 0, tokens(config.vector.chunk + 2), 3))
+    assert {retired.layer for retired in pair.recordings[0].retired} == set(range(6))
+    pair.run(Job(0, config.vector.chunk + 4, tokens(2, seed=2), 2))
 
 
 @pytest.mark.parametrize("latency", [1, 200])

@@ -239,7 +239,7 @@ async def faults_and_restarts(dut: Any) -> None:
     range_end = config.cache.pages_per_sequence * BLOCK
     for position, sequence, status in (
         (64, 0, Status.PAGE_UNMAPPED),
-        (range_end, 0, Status.POSITION_RANGE),
+        (range_end, 0, Status.PAGE_UNMAPPED),
         (5, max(1, config.cache.sequences - 1), Status.PAGE_UNMAPPED),
     ):
         bad = Append(config, bench.random, fields | {"position": position, "sequence": sequence}, 0)
