@@ -12,6 +12,7 @@ from cocotb.triggers import RisingEdge
 from celosia.arch.config import AcceleratorConfig
 from celosia.arch.isa import Instruction
 from celosia.hdl.control.decode import UNITS
+from celosia.hdl.control.issue import PIPELINED
 from celosia.hdl.control.passes import JOB
 from celosia.hdl.control.sequencer import CHUNKS, QUEUES, RETIRED
 from celosia.hdl.interfaces import COMMAND, FAULT
@@ -26,13 +27,17 @@ QUEUE_OF = {unit: queue for queue, units in QUEUES.items() for unit in units}
 
 @dataclass
 class Command:
-    """A command that a unit took. start, end: cycles; the page writer's has no end of its own."""
+    """A command that a unit took.
+
+    start, end: cycles; the page writer's has no end of its own. over: the unit has said that it is done.
+    """
 
     unit: str
     fields: dict[str, int]
     context: dict[str, int]
     start: int
     end: int = 0
+    over: bool = False
 
     @property
     def chunk(self) -> int:
@@ -66,8 +71,8 @@ class Machine:
     Attributes
     ----------
     commands : what the units took, by unit.
-    running : what the units execute, by unit; APPEND is executed by the vector unit only.
-    overlaps : cycles in which units of different chunks ran.
+    running : what the units execute, the oldest first; of the page writer nothing.
+    overlaps : cycles in which units of different chunks ran. joined : in which two products were in the matrix unit.
     writes : cycles in which the bytes of an APPEND will be in memory.
     left : units that ran when the sequencer began to stop.
     """
@@ -90,12 +95,12 @@ class Machine:
     def reset(self) -> None:
         """Forget what was recorded."""
         self.commands: dict[str, list[Command]] = {unit: [] for unit in UNITS}
-        self.running: dict[str, Command] = {}
+        self.running: list[Command] = []
         self.samples: list[Sample] = []
         self.retired: list[list[Retirement]] = [[] for _ in range(CHUNKS)]
         self.writes: list[int] = []
         self.completed: list[int] = []
-        self.overlaps = 0
+        self.overlaps = self.joined = 0
         self.cleared: int | None = None
         self.left: list[str] = []
         self.finished: list[int] = []
@@ -131,12 +136,14 @@ class Machine:
             if retired["valid"]:
                 self.retired[chunk].append(Retirement(retired["index"], retired["layer"], retired["pass"], cycle))
         active = int(dut.active.value)
-        for unit, command in self.running.items():
-            assert active >> UNITS.index(unit) & 1, f"{unit} runs and is not active"
-            assert int(getattr(dut, f"chunk_{QUEUE_OF[unit]}").value) == command.chunk
+        oldest = {QUEUE_OF[command.unit]: command for command in reversed(self.running)}
+        for queue, command in oldest.items():
+            assert active >> UNITS.index(command.unit) & 1, f"{command.unit} runs and is not active"
+            assert int(getattr(dut, f"chunk_{queue}").value) == command.chunk
         if int(dut.waits_for_write.value):
-            assert not self.running, f"waits for writes while {sorted(self.running)} runs"
-        self.overlaps += len({command.chunk for command in self.running.values()}) == CHUNKS
+            assert not self.running, f"waits for writes while {self.running} run"
+        self.overlaps += {command.chunk for command in oldest.values()} == set(range(CHUNKS))
+        self.joined += len(self.running) > len(oldest)
         if int(dut.finished.value):
             self.finished.append(cycle)
         dut.best.value = self.random.choice([0, 1, 78, 1 << 20])
@@ -146,40 +153,45 @@ class Machine:
     def _stop(self) -> None:
         if int(self.dut.clear.value):
             if self.cleared is None:
-                self.cleared, self.left = self.bench.cycle, sorted(self.running) + ["writer"] * len(self.writes)
-            self.running, self.writes = {}, []
+                units = [command.unit for command in self.running if not command.over]
+                self.cleared, self.left = self.bench.cycle, units + ["writer"] * len(self.writes)
+            self.running, self.writes = [], []
         self.dut.drained.value = int(self.random.random() < 0.1)
 
     def _take(self) -> None:
         dut, cycle = self.dut, self.bench.cycle
+        self.running = [command for command in self.running if not command.over]
         for unit, sink in self.sinks.items():
             # What comes while units are cleared is lost on them.
             for context in sink.received if not int(dut.clear.value) else []:
                 assert int(dut.busy.value)
                 command = Command(unit, context.pop("instruction"), context, cycle)
-                for other in self.running.values():
+                for other in self.running:
                     both = f"{unit} begins while {other.unit} runs"
                     assert other.chunk != command.chunk, f"{both}, both for chunk {command.chunk}"
-                    assert QUEUE_OF[other.unit] != QUEUE_OF[unit], f"{both}, both of one queue"
+                    products = unit == other.unit == PIPELINED
+                    assert products or QUEUE_OF[other.unit] != QUEUE_OF[unit], f"{both}, both of one queue"
                 self.commands[unit].append(command)
                 if unit == "cache":
                     # In order, and so late that passes go by.
                     last = max(self.writes, default=cycle)
                     self.writes.append(last + 1 + self.random.choice([10, 100, 500]))
                 else:
-                    command.end = cycle + self.random.choice([1, 2, 10, 50, 200])
-                    self.running[unit] = command
+                    before = max((other.end for other in self.running if other.unit == unit), default=0)
+                    command.end = max(cycle + self.random.choice([1, 2, 10, 50, 200]), before + 1)
+                    self.running.append(command)
             sink.received = []
 
     def _finish_units(self) -> None:
         dut, cycle = self.dut, self.bench.cycle
         for unit in UNITS:
             if unit != "cache":
-                done = unit in self.running and self.running[unit].end <= cycle
+                command = next((c for c in self.running if c.unit == unit), None)
+                done = command is not None and command.end <= cycle
                 getattr(dut, f"{unit}_done").value = int(done)
-                if done:
+                if command is not None and done:
                     # The sequencer sees it at the next edge.
-                    self.running.pop(unit).end = cycle + 1
+                    command.end, command.over = cycle + 1, True
         complete = bool(self.writes) and self.writes[0] <= cycle
         dut.append_complete.value = int(complete)
         if complete:
