@@ -64,11 +64,15 @@ class MatmulSequencer(wiring.Component):
         block = Signal(12)
         row_group = Signal(6)
         rows_left = Signal(6)
-        address, block_address = Signal(20), Signal(20)
+        address = Signal(20)
+        block_address = Signal(20)
         accumulator = Signal(interfaces.accumulator)
         superblock = Signal(20 - lane_bits)
 
-        ends_rows, ends_groups, ends_blocks, ends_all = Signal(), Signal(), Signal(), Signal()
+        ends_rows = Signal()
+        ends_groups = Signal()
+        ends_blocks = Signal()
+        ends_all = Signal()
         op = self.o.payload
         m.d.comb += [
             ends_rows.eq(rows_left <= interfaces.rows),

@@ -154,7 +154,9 @@ class MatrixUnit(wiring.Component):
         The unpacker runs ahead of the engine, but never beyond the tiles of this instruction: it may take one for every
         micro-op that wants one.
         """
-        wanted, taken, allowed = Signal(), Signal(), Signal()
+        wanted = Signal()
+        taken = Signal()
+        allowed = Signal()
         m.d.comb += [
             wanted.eq(sequencer.o.valid & sequencer.o.ready & sequencer.o.payload.take_tile),
             allowed.eq(wanted | (owed != 0)),

@@ -85,9 +85,11 @@ async def merges(dut: Any) -> None:
             if not job["value"]:
                 for block in range(problem.blocks):
                     dut.exponents__en.value = 1
-                    dut.exponents__address.value = block | job["slot"] << shape.block_bits
+                    group, own = divmod(block, shape.quantizers)
+                    dut.exponents__address.value = group | job["slot"] << shape.exponent_bits - shape.slot_bits
                     await bench.cycles(2)
-                    data = int(dut.exponents__data.value).to_bytes(BLOCK, "little")
+                    data = int(dut.exponents__data.value).to_bytes(shape.quantizers * BLOCK, "little")
+                    data = data[own * BLOCK : (own + 1) * BLOCK]
                     expected = problem.kv.value_exponents[page, head, block].tolist()
                     assert np.frombuffer(data, np.int8).tolist() == expected, f"V exponents, page {page}"
                 dut.exponents__en.value = 0

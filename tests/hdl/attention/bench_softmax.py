@@ -93,9 +93,11 @@ async def _run(bench: Bench, ports: dict[str, Any], memories: Memories, one: Pas
     for page in range(one.pages + config.stream.attention_lag + 1):
         if page < one.pages:
             slot = (start + page) % shape.slots
-            for block in range(one.blocks):
-                data = one.value_exponents[page, block].astype(np.int8).tobytes()
-                memories.exponents[block | slot << shape.block_bits] = int.from_bytes(data, "little")
+            for group in range(-(-one.blocks // shape.quantizers)):
+                blocks = slice(group * shape.quantizers, (group + 1) * shape.quantizers)
+                data = one.value_exponents[page, blocks].astype(np.int8).tobytes()
+                place = group | slot << shape.exponent_bits - shape.slot_bits
+                memories.exponents[place] = int.from_bytes(data, "little")
             ports["i_pages"].send(
                 [
                     dict.fromkeys(shape.page_job.members, 0)
