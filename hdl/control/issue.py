@@ -6,6 +6,7 @@ from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ...arch.isa import Flag
 from ..interfaces import COMMAND
 from .decode import UNITS
 
@@ -28,11 +29,11 @@ PIPELINED = "matrix"
 
 
 class IssueQueue(wiring.Component):
-    """One queue for units of which one runs at a time.
+    """A queue for units of which one runs at a time.
 
-    Its first instruction begins as soon as the queue's last one and all earlier ones of its chunk are done: one cycle
-    after that is known. Instructions that need two units get them in the order of `units`. Of `PIPELINED` two may run,
-    of two chunks: they are done in their order.
+    Its first instruction begins as soon as the queue's last one and all earlier ones of its chunk are done (with BESIDE:
+    all but the one before it): one cycle after that is known. Instructions that need two units get them in the order of
+    `units`. Of `PIPELINED` two may run: they are done in their order.
 
     Parameters:
         units: names, of `UNITS`; the last one that an instruction needs says when it is done.
@@ -88,7 +89,9 @@ class IssueQueue(wiring.Component):
             one_runs = busy[0] & ~busy[1] & (pending == 0)
             m.d.comb += joins.eq(one_runs & (self.running.targets == alone) & (head.targets == alone))
         mine = Mux(head.command.chunk, self.finished[1], self.finished[0])
-        m.d.comb += begins.eq(queue.r_rdy & (mine == head.number) & (~busy[0] | joins))
+        beside = (head.command.instruction.flags & Flag.BESIDE.value).any()
+        in_order = (mine == head.number) | (beside & ((mine + 1)[:NUMBER_BITS] == head.number))
+        m.d.comb += begins.eq(queue.r_rdy & in_order & (~busy[0] | joins))
         self._offer(m, command, pending)
         with m.If(begins):
             m.d.sync += [command.eq(head.command), pending.eq(head.targets), newest.eq(begun)]
