@@ -49,12 +49,15 @@ class Array:
         channels: output channels of a tile (C), a power of two from bus bytes / 16 to bus bytes / 4: a tile of 4-bit
             weights fills at least one beat, its scales at most one.
         activation_bits: bits of a quantized activation, 8 or 9.
+        products_per_dsp: products that share a multiplier, 1 or 2. Two need one of 27 x 18 bits (UltraScale) and two
+            channels; the results are the same.
         formats: enabled weight formats, a subset of Q8_0, Q4_0, Q4_1.
     """
 
     rows: int = 4
     channels: int = 2
     activation_bits: int = 9
+    products_per_dsp: int = 1
     formats: tuple[str, ...] = ("Q8_0", "Q4_0", "Q4_1")
 
 
@@ -254,6 +257,10 @@ def derive(config: AcceleratorConfig) -> Derived:
     _power_of_two("array.rows", array.rows, 1, 32)
     _power_of_two("array.channels", array.channels, max(1, bus_bytes // 16), bus_bytes // 4)
     _within("array.activation_bits", array.activation_bits, 8, 9)
+    _within("array.products_per_dsp", array.products_per_dsp, 1, 2)
+    if array.channels % array.products_per_dsp:
+        name = "array.products_per_dsp"
+        raise ConfigError(name, array.products_per_dsp, f"pairs channels, and array.channels = {array.channels}", 1)
     for name in array.formats:
         if name not in WEIGHT_FORMATS:
             raise ConfigError("array.formats", name, "unknown weight format", sorted(WEIGHT_FORMATS))

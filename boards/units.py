@@ -36,6 +36,10 @@ def _bits(interfaces: Interfaces) -> Mapping[str, Any]:
     return {"activation_bits": interfaces.config.array.activation_bits}
 
 
+def _dot(interfaces: Interfaces) -> Mapping[str, Any]:
+    return {**_array(interfaces), **_bits(interfaces), "products_per_dsp": interfaces.config.array.products_per_dsp}
+
+
 def _scaler(interfaces: Interfaces) -> Mapping[str, Any]:
     minimum = any(format.has_minimum for format in interfaces.derived.formats)
     return {**_array(interfaces), **_bits(interfaces), "minimum": minimum}
@@ -72,7 +76,7 @@ UNITS: dict[str, Unit] = {
     "reciprocal_sqrt": Unit("arithmetic.reciprocal", "ReciprocalSqrt", _nothing),
     "sine_cosine": Unit("arithmetic.sine", "SineCosine", _nothing),
     "unpacker": Unit("matrix.unpacker", "Unpacker", _interfaces),
-    "dot": Unit("matrix.dot", "DotArray", lambda i: {**_array(i), **_bits(i)}),
+    "dot": Unit("matrix.dot", "DotArray", _dot),
     "scaler": Unit("matrix.scaler", "BlockScaler", _scaler),
     "accumulator": Unit("matrix.accumulator", "AccumulatorArray", lambda i: {**_array(i), "depth": len(i.accumulator)}),
     "engine": Unit("matrix.engine", "Engine", _interfaces),

@@ -51,9 +51,12 @@ class Engine(wiring.Component):
     def __init__(self, interfaces: Interfaces) -> None:
         self.interfaces = interfaces
         rows, channels = interfaces.rows, interfaces.channels
-        bits = interfaces.config.array.activation_bits
+        array = interfaces.config.array
+        bits = array.activation_bits
         minimum = any(f.has_minimum for f in interfaces.derived.formats)
-        self.dots = DotArray(rows=rows, channels=channels, activation_bits=bits)
+        self.dots = DotArray(
+            rows=rows, channels=channels, activation_bits=bits, products_per_dsp=array.products_per_dsp
+        )
         self.scaler = BlockScaler(rows=rows, channels=channels, activation_bits=bits, minimum=minimum)
         self.accumulators = AccumulatorArray(rows=rows, channels=channels, depth=len(interfaces.accumulator))
         # One cycle for the activation memory, in front of the multipliers.

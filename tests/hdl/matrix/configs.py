@@ -9,7 +9,7 @@ from celosia.hdl.interfaces import Interfaces
 
 
 def interfaces(parameters: dict[str, Any]) -> Interfaces:
-    """Interfaces of a parameter set with keys bus, rows, channels, lanes, chunk, bits, formats and top_k."""
+    """Interfaces of a parameter set with keys bus, rows, channels, lanes, chunk, bits, products, formats and top_k."""
     return Interfaces(
         AcceleratorConfig(
             bus=Bus(data_bits=parameters["bus"]),
@@ -17,6 +17,7 @@ def interfaces(parameters: dict[str, Any]) -> Interfaces:
                 rows=parameters["rows"],
                 channels=parameters["channels"],
                 activation_bits=parameters["bits"],
+                products_per_dsp=parameters["products"],
                 formats=tuple(parameters["formats"]),
             ),
             vector=Vector(
@@ -35,7 +36,17 @@ def interfaces(parameters: dict[str, Any]) -> Interfaces:
 ALL = ["Q8_0", "Q4_0", "Q4_1"]
 
 PARAMETERS: dict[str, dict[str, Any]] = {
-    "r2c2v4": {"bus": 64, "rows": 2, "channels": 2, "lanes": 4, "chunk": 6, "bits": 9, "formats": ALL, "top_k": 5},
+    "r2c2v4": {
+        "bus": 64,
+        "rows": 2,
+        "channels": 2,
+        "lanes": 4,
+        "chunk": 6,
+        "bits": 9,
+        "products": 1,
+        "formats": ALL,
+        "top_k": 5,
+    },
     "r1c4v2": {
         "bus": 128,
         "rows": 1,
@@ -43,9 +54,32 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "lanes": 2,
         "chunk": 2,
         "bits": 8,
+        "products": 2,
         "formats": ["Q8_0"],
         "top_k": 3,
     },
-    "r4c1v2": {"bus": 64, "rows": 4, "channels": 1, "lanes": 2, "chunk": 4, "bits": 9, "formats": ALL[1:], "top_k": 1},
+    "r4c1v2": {
+        "bus": 64,
+        "rows": 4,
+        "channels": 1,
+        "lanes": 2,
+        "chunk": 4,
+        "bits": 9,
+        "products": 1,
+        "formats": ALL[1:],
+        "top_k": 1,
+    },
+    "r1c2v2": {
+        "bus": 64,
+        "rows": 1,
+        "channels": 2,
+        "lanes": 2,
+        "chunk": 1,
+        "bits": 9,
+        "products": 2,
+        "formats": ALL,
+        "top_k": 2,
+    },
 }
-"""Parameter sets by name: C below V with all formats; C above V with one; one channel, one candidate."""
+"""Parameter sets by name: C below V with all formats; C above V with one; one channel, one candidate; two products per
+multiplier also where four of them just fit (9 bits)."""
