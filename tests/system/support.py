@@ -42,7 +42,7 @@ WIDE = AcceleratorConfig(
     vector=Vector(lanes=8, chunk=16, chunks=2, scratchpad_words=4096, activation_words=512, parameter_words=128),
     cache=Cache(pages=24, sequences=3, pages_per_sequence=6, tail_words=256),
     stream=Stream(fifo_beats=256, scale_fifo_beats=32, attention_lag=3),
-    control=Control(top_k=3),
+    control=Control(program_words=128, top_k=3),
 )
 
 
