@@ -18,7 +18,7 @@ from celosia.driver.compiler.allocate import allocate
 from celosia.driver.compiler.program import Buffer, Operation
 from celosia.driver.importers import load_model, quantize
 
-from ..models import random_config, random_model
+from ..models import middle_config, random_config, random_model
 from .unpacker import read_weight
 
 LLAMA = (
@@ -29,7 +29,7 @@ LLAMA = (
 
 def _compile(seed: int = 1, config: AcceleratorConfig | None = None, **changes: object) -> tuple[Model, CompiledModel]:
     model = random_model(random_config(**changes), seed)
-    return model, compile_model(model, config or load_config("kria"))
+    return model, compile_model(model, config or middle_config())
 
 
 def _dequantized(compiled: CompiledModel, operand: str, layer: int = 0) -> np.ndarray:
@@ -69,7 +69,7 @@ def test_the_program_does_not_grow_with_depth_or_context(layers: int) -> None:
     formats = uniform_formats(random_config(n_layers=layers), "Q4_1", "Q8_0")
     for context in (32, 2048):
         model = random_config(n_layers=layers, context_length=context)
-        assert len(plan(load_config("kria"), model, formats).program) == 25
+        assert len(plan(middle_config(), model, formats).program) == 25
 
 
 def test_operands_of_norms_and_attention_are_the_bits_of_their_floats() -> None:
@@ -178,7 +178,7 @@ def test_layer_norm_gelu_and_biases() -> None:
 def test_each_run_of_layers_with_equal_formats_is_a_loop() -> None:
     formats = {"layers.2.wv": "Q8_0", "layers.3.wv": "Q8_0", "layers.4.w_up": "Q4_1", "embedding": "Q8_0"}
     model = random_model(random_config(n_layers=5, tied_embeddings=True), 3, formats)
-    compiled = compile_model(model, load_config("kria"), weight_format="Q4_0")
+    compiled = compile_model(model, middle_config(), weight_format="Q4_0")
     loops = [(i.k, i.n) for i in compiled.program if i.opcode == Opcode.LOOP]
     assert loops == [(0, 2), (2, 4), (4, 5)]
     bodies = [i.src for i in compiled.program if i.opcode == Opcode.NEXT]
@@ -202,15 +202,15 @@ def test_each_run_of_layers_with_equal_formats_is_a_loop() -> None:
     attends = [i for i in compiled.program if i.opcode == Opcode.ATTEND]
     assert len({(i.base, i.stride, i.src, i.dst) for i in attends}) == 1, "cache and buffers are those of every run"
     formats = uniform_formats(model.config, "Q4_0", "Q8_0")
-    alike = plan(load_config("kria"), model.config, formats).allocation
-    assert plan(load_config("kria"), model.config, compiled.formats).allocation.used == alike.used
+    alike = plan(middle_config(), model.config, formats).allocation
+    assert plan(middle_config(), model.config, compiled.formats).allocation.used == alike.used
 
 
 def test_a_late_run_of_large_layers_has_a_base_below_zero() -> None:
     """As many layers before it as make layer * stride larger than what stands in front of it."""
     wide = dict.fromkeys((f"layers.7.{name}" for name in ("w_gate", "w_up", "w_down")), "Q8_0")
     model = random_model(random_config(n_layers=8, vocab_size=32, hidden_dim=512), 3, wide)
-    compiled = compile_model(model, load_config("kria"), weight_format="Q4_0")
+    compiled = compile_model(model, middle_config(), weight_format="Q4_0")
     place = compiled.memory.placements["wq[7:8]"]
     assert place.base < 0
     index = [note.operand for note in compiled.notes].index("wq[7:8]")
@@ -227,7 +227,7 @@ def test_formats_that_alternate_need_a_body_per_layer() -> None:
         plain = uniform_formats(random_config(n_layers=layers), "Q4_0", "Q8_0")
         return replace(plain, linears={**plain.linears, "wv": tuple(("Q4_0", "Q4_1")[i % 2] for i in range(layers))})
 
-    kria = load_config("kria")
+    kria = middle_config()
     assert len(plan(kria, random_config(n_layers=3), formats(3)).program) == 61
     with pytest.raises(
         FitError, match=r"control.program_words = 64: this model needs 79 .* set control.program_words to 79"
@@ -243,12 +243,12 @@ def test_float_weights_that_lie_on_the_four_bit_grid_stay_exact() -> None:
         name: replace(t, data=quantize(t.data, "Q4_0").dequantize()) if ".w" in name else t
         for name, t in model.tensors.items()
     }
-    automatic = compile_model(replace(model, tensors=snapped), load_config("kria"))
+    automatic = compile_model(replace(model, tensors=snapped), middle_config())
     assert automatic.formats.linears["wq"] == ("Q4_0", "Q4_0")
     assert automatic.formats.embedding == "Q8_0"
-    assert compile_model(model, load_config("kria")).formats.linears["wq"] == ("Q8_0", "Q8_0")
+    assert compile_model(model, middle_config()).formats.linears["wq"] == ("Q8_0", "Q8_0")
     with pytest.raises(ValueError, match=r"^weight_format is 'Q5_0': it must be one of auto, Q8_0, Q4_0, Q4_1$"):
-        compile_model(model, load_config("kria"), weight_format="Q5_0")
+        compile_model(model, middle_config(), weight_format="Q5_0")
 
 
 def test_progress_ends_at_the_whole_image() -> None:
