@@ -68,8 +68,7 @@ def plan(config: AcceleratorConfig, model: ModelConfig, formats: FormatPlan, con
     geometry = ModelGeometry.of(sized, model)
     operations = build_program(geometry, formats)
     allocation = allocate(operations)
-    if sized.vector.chunks > 1:
-        operations = overlap(operations)
+    operations = overlap(operations, sized.vector.chunks)
     memory = map_memory(geometry, operations)
     misfits += size_misfits(sized, geometry, operations, allocation, memory)
     if misfits:
