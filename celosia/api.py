@@ -13,6 +13,7 @@ from .driver.compiler import (
     AUTO,
     CompiledModel,
     FitError,
+    check_folder,
     choose_formats,
     compile_model,
     plan,
@@ -27,7 +28,9 @@ from .driver.requests import CONTEXT_FIX, RequestError, check_prompt
 from .driver.runtime import Generation, Session
 from .driver.sampling import Sampling
 from .driver.tokenizer import StreamDecoder
+from .sim.dram import load_dram
 from .verified import VerifiedAccelerator
+from .waves import wave_file
 
 DEVICES = ("rtl", "golden", "float")
 EVALUATORS = ("golden", "float")
@@ -86,6 +89,7 @@ class RunReport:
     bus_utilization: float | None = None
     mac_utilization: float | None = None
     simulated_hz: float | None = None
+    memory: dict[str, Any] | None = None
     saturated: bool | None = None
     seconds: float = 0.0
 
@@ -110,9 +114,18 @@ class RunReport:
                 "bytes moved": self.bytes,
                 "bus utilization": _percent(self.bus_utilization),
                 "MAC utilization": _percent(self.mac_utilization),
+                **self._memory_rows(),
                 "simulated kHz": round(self.simulated_hz / 1000, 1) if self.simulated_hz else None,
             }
         return rows | {"seconds": round(self.seconds, 1)}
+
+    def _memory_rows(self) -> dict[str, Any]:
+        if self.memory is None:
+            return {}
+        return {
+            f"decode, of what {self.memory['name']} delivers": _percent(self.memory["share_of_deliverable"]),
+            f"decode, of the peak of {self.memory['name']}": _percent(self.memory["share_of_peak"]),
+        }
 
 
 def _percent(share: float | None) -> str | None:
@@ -132,6 +145,7 @@ def run(
     progress: Progress | None = None,
     status: OnText | None = None,
     waves: Path | None = None,
+    dram: str | Path | None = None,
 ) -> RunReport:
     """Generate text on a device.
 
@@ -144,6 +158,7 @@ def run(
         progress: called while the model is compiled, with bytes packed and in all.
         status: told what is being done, a line at a time.
         waves: VCD to write, of the RTL.
+        dram: timing of the RTL's memory, a preset or a TOML file (docs/dram.md); None is ideal and measures nothing.
 
     Raises:
         ConfigError, FitError, RequestError: bad input. ToolMissing, BuildError, CacheError: no simulator.
@@ -151,6 +166,9 @@ def run(
     _check_device(device, DEVICES)
     if waves is not None and device != "rtl":
         raise RequestError(f"device is {device!r}: only rtl has waves")
+    if dram is not None and device != "rtl":
+        raise RequestError(f"device is {device!r}: only rtl has a dram")
+    memory = None if dram is None else load_dram(dram)
     if waves is not None and not waves.parent.is_dir():
         raise RequestError(f"waves: there is no folder {str(waves.parent)!r}: make it first")
     fed = tokens_of(model, prompt, tokens, DEFAULT_PROMPT)
@@ -168,20 +186,20 @@ def run(
         compiled = compile_model(model, config, progress=progress)
         generation = Session(GoldenAccelerator(), compiled).generate(fed, count, sampling, emit)
     else:
-        compiled = compile_model(model, config, progress=progress)
-        check_prompt(
-            fed,
-            count,
-            unfed=0,
-            position=0,
-            context=compiled.context,
-            vocabulary=compiled.model.vocab_size,
-            fix=CONTEXT_FIX,
-        )
-        accelerator = VerifiedAccelerator(compiled, report=status, waves=waves)
-        generation = Session(accelerator, compiled).generate(fed, count, sampling, emit)
-        measured = _measured(compiled, accelerator)
-        accelerator.close_device()
+        with wave_file(waves) as pipe:
+            compiled = compile_model(model, config, progress=progress)
+            check_prompt(
+                fed,
+                count,
+                unfed=0,
+                position=0,
+                context=compiled.context,
+                vocabulary=compiled.model.vocab_size,
+                fix=CONTEXT_FIX,
+            )
+            with VerifiedAccelerator(compiled, report=status, waves=pipe, memory=memory) as accelerator:
+                generation = Session(accelerator, compiled).generate(fed, count, sampling, emit)
+                measured = _measured(compiled, accelerator)
     if on_text and decoder:
         on_text(decoder.finish())
     return _report(model, config, device, generation, time.perf_counter() - started, measured)
@@ -207,6 +225,7 @@ def _measured(compiled: CompiledModel, accelerator: VerifiedAccelerator) -> dict
         "bus_utilization": found.bus_utilization,
         "mac_utilization": found.mac_utilization,
         "simulated_hz": device.cycles / device.seconds if device.seconds else None,
+        "memory": decoded.to_json() if (decoded := accelerator.decode_memory()) else None,
     }
 
 
@@ -281,6 +300,7 @@ def compile_to(
     Raises:
         ConfigError, FitError: bad input. OSError: the folder cannot be written; nothing is left behind.
     """
+    check_folder(folder)
     compiled = compile_model(
         model, config, weight_format=weight_format, head_format=head_format, context=context, progress=progress
     )

@@ -117,6 +117,7 @@ def compile_(
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the sampling.")
 @click.option("--device", type=click.Choice(api.DEVICES), default="rtl", show_default=True)
 @click.option("--waves", type=click.Path(path_type=Path), metavar="F", help="Write a VCD of the RTL.")
+@click.option("--dram", metavar="D", help="The RTL's memory: ideal, ddr4, hbm, or a TOML file (docs/dram.md).")
 @_json
 def run(
     model: str | None,
@@ -130,6 +131,7 @@ def run(
     seed: int,
     device: str,
     waves: Path | None,
+    dram: str | None,
     as_json: bool,
 ) -> None:
     """Generate text on a device; on the RTL, compare every tensor with the golden machine (exit code 1: they differ).
@@ -152,6 +154,7 @@ def run(
             progress=report,
             status=report.status,
             waves=waves,
+            dram=dram,
         )
     _show_run(result, as_json)
 

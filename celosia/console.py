@@ -1,5 +1,7 @@
 """How commands talk to people: one-line errors, progress on stderr, tables."""
 
+import errno
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -44,8 +46,55 @@ USER_ERRORS = (
 """What a user can act on: one line, exit code 2. Anything else is a bug and shows its traceback."""
 
 
+REMEDIES = {
+    errno.ENOSPC: "free some space, or choose another place",
+    errno.EDQUOT: "free some space, or choose another place",
+    errno.EROFS: "choose another place",
+    errno.EACCES: "choose another place, or change its permissions",
+    errno.EPERM: "choose another place, or change its permissions",
+    errno.ENOENT: "check the path",
+    errno.EISDIR: "give a file",
+    errno.ENOTDIR: "a file is in the way; choose another place",
+    errno.EEXIST: "it is in the way; choose another place",
+}
+"""What to do about what the system refuses."""
+
+
+def error_text(error: BaseException) -> str:
+    """One line that says what is wrong and what to do."""
+    if isinstance(error, OSError) and error.strerror:
+        place = os.fspath(error.filename) if error.filename is not None else "the output"
+        return f"{place}: {error.strerror.lower()}: {REMEDIES.get(error.errno or 0, 'choose another place')}"
+    if isinstance(error, MemoryError):
+        return f"out of memory{f' ({error})' if str(error) else ''}: choose a smaller model, config or context"
+    return " ".join(str(error).split())
+
+
+class UsageProblem(click.ClickException):
+    """A command line that cannot be understood, in one line."""
+
+    exit_code = BAD_INPUT
+
+    def __init__(self, error: click.UsageError) -> None:
+        command = error.ctx.command_path if error.ctx else "celosia"
+        super().__init__(f"{' '.join(error.format_message().split()).rstrip('.')}; see `{command} --help`")
+
+    def show(self, file: Any = None) -> None:
+        """Print it as all errors are printed."""
+        click.echo(f"celosia: {self.message}", file=file, err=True)
+
+
 class CommandGroup(click.Group):
     """Turns errors that a user can act on into one line on stderr."""
+
+    def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
+        """Parse what stands before the command; a bare `celosia` gets its help."""
+        try:
+            return super().make_context(*arguments, **extra)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            raise UsageProblem(error) from None
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command; exit 2 for bad input, 130 for Ctrl-C."""
@@ -53,9 +102,10 @@ class CommandGroup(click.Group):
             return super().invoke(context)
         except BrokenPipeError:
             raise
+        except click.UsageError as error:
+            raise UsageProblem(error) from None
         except USER_ERRORS as error:
-            text = " ".join((str(error) or type(error).__name__).split())
-            click.echo(f"celosia: {text}", err=True)
+            click.echo(f"celosia: {error_text(error)}", err=True)
             sys.exit(BAD_INPUT)
         except (KeyboardInterrupt, click.Abort):
             click.echo("celosia: interrupted", err=True)

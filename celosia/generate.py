@@ -15,7 +15,7 @@ from amaranth.hdl import UnusedElaboratable
 from .arch.config import AcceleratorConfig, derive
 from .arch.export import write_c_header, write_html, write_markdown, write_rdl
 from .arch.registers import offsets
-from .driver.compiler import write_folder
+from .driver.compiler import check_folder, write_folder
 from .hdl.verilog import accelerator_ports, accelerator_verilog
 
 VERILOG_FILE, LIST_FILE, MANIFEST_FILE = "celosia.v", "files.f", "manifest.json"
@@ -31,6 +31,7 @@ def generate(config: AcceleratorConfig, folder: Path, status: Callable[[str], No
         OSError: the folder cannot be written.
     """
     started = time.perf_counter()
+    check_folder(folder)
     status("elaborating")
     verilog = accelerator_verilog(config, name=TOP)
     manifest = accelerator_manifest(config, verilog)

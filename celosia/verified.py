@@ -11,6 +11,8 @@ from .driver.device import Job, JobResult
 from .driver.golden_accelerator import GoldenAccelerator
 from .driver.registers import RegisterAccelerator
 from .golden.records import Retired
+from .sim.dram import MemoryModel
+from .sim.replay import DramStatistics
 from .sim.rtl import RtlDevice, memory_bytes_for
 
 
@@ -23,6 +25,8 @@ class VerifiedAccelerator:
         Told what is being done, a line at a time: it builds, it simulates.
     waves : Path or None
         Write a VCD there.
+    memory : MemoryModel or None
+        The timing of the memory; its requests are kept, for `decode_memory`. None is the ideal one.
 
     Attributes
     ----------
@@ -33,10 +37,16 @@ class VerifiedAccelerator:
     """
 
     def __init__(
-        self, compiled: CompiledModel, *, report: Callable[[str], None] | None = None, waves: Path | None = None
+        self,
+        compiled: CompiledModel,
+        *,
+        report: Callable[[str], None] | None = None,
+        waves: Path | None = None,
+        memory: MemoryModel | None = None,
     ) -> None:
         size = memory_bytes_for(compiled.config, compiled.memory.total_bytes)
-        self.device = RtlDevice(compiled.config, size, waves=waves, report=report)
+        record = memory is not None
+        self.device = RtlDevice(compiled.config, size, waves=waves, report=report, memory=memory, record=record)
         if report is not None:
             self.device.on_slice = lambda: report(f"simulating: {self.device.cycles:,} cycles")
         self.rtl = RegisterAccelerator(self.device)
@@ -44,6 +54,14 @@ class VerifiedAccelerator:
         self.golden = GoldenAccelerator(self._retired.append)
         self.comparison = Comparison(compiled)
         self.jobs: list[tuple[Job, JobResult]] = []
+        self._decoding: tuple[int, int] | None = None
+
+    def __enter__(self) -> VerifiedAccelerator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Free the simulation, whose waves are then complete."""
+        self.device.close()
 
     def load(self, compiled: CompiledModel) -> None:
         """Load both."""
@@ -74,8 +92,16 @@ class VerifiedAccelerator:
         self.comparison.compare(self._retired, self.device.writes())
         self.comparison.compare_results(expected, result)
         self.jobs.append((job, result))
+        if len(result.cycles) > 1:
+            first = self.device.doorbell + result.cycles[0]
+            self._decoding = first, first + sum(result.cycles[1:])
         return result
 
-    def close_device(self) -> None:
-        """Free the simulation."""
-        self.device.close()
+    def decode_memory(self) -> DramStatistics | None:
+        """What the memory did from the first to the last token of the last job with two or more.
+
+        None without such a job, or without a memory whose requests are kept.
+        """
+        if self._decoding is None or not len(self.device.requests()):
+            return None
+        return self.device.dram_statistics(*self._decoding)

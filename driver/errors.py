@@ -15,7 +15,7 @@ class ModelError(ValueError):
     field : str
         What in it: a header field, a key, a tensor.
     value : object
-        What stands there; shown with `repr`, shortened.
+        What stands there; shown with `repr`, shortened. None: it is missing, and `fix` follows that word.
     fix : str
         What would be right, or what to do.
     """
@@ -25,7 +25,7 @@ class ModelError(ValueError):
         self.file, self.field, self.value, self.fix = file, field, value, fix
 
     def __str__(self) -> str:
-        shown = repr(self.value)
+        shown = "missing" if self.value is None else repr(self.value)
         if len(shown) > _LONGEST_VALUE:
             shown = shown[: _LONGEST_VALUE - 3] + "..."
         # Names come from hostile files too: a newline in one must not break the line.

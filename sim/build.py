@@ -14,7 +14,12 @@ from .cache import cached_build, content_key
 from .toolchain import Toolchain, find_toolchain
 
 LIBRARY = "libcelosia.so"
+MEMORY_LIBRARY = "libmemory.so"
+_MEMORY_SOURCES = ("dram.hpp", "memory.hpp")
+_DEVICE_SOURCES = ("device.cpp", *_MEMORY_SOURCES)
+_REPLAY_SOURCES = ("replay.cpp", *_MEMORY_SOURCES)
 _SOURCES = resources.files(__package__)
+_LINK = ("g++", "-shared", "-O3", "-march=native", "-fPIC", "-std=c++20")
 
 
 class BuildError(RuntimeError):
@@ -49,21 +54,45 @@ def build_device(
             ("WITH_WAVES", int(waves)),
         )
     )
-    source = (_SOURCES / "device.cpp").read_text()
+    sources = _read(_DEVICE_SOURCES)
     flags = _flags(waves)
     verilog = _verilog(config, trace=trace, report=report)
-    key = content_key(verilog, header, source, " ".join(flags), toolchain.version_text)
+    key = content_key(verilog, header, *sources.values(), " ".join(flags), toolchain.version_text)
 
     def build(folder: Path) -> None:
-        if report:
-            report("compiling the simulator (once per design)")
-        (folder / "top.v").write_text(verilog)
+        # What Verilator makes is kept by itself: a change of our C++ then costs seconds and not minutes.
+        objects = _verilated(verilog, flags, toolchain, report)
         (folder / "ports.h").write_text(header + "\n")
-        (folder / "device.cpp").write_text(source)
-        (folder / "waivers.vlt").write_text((_SOURCES / "waivers.vlt").read_text())
-        _compile(folder, flags, toolchain)
+        _write(folder, sources)
+        _link(folder, objects, toolchain)
 
     return cached_build("device", key, build) / LIBRARY
+
+
+def build_memory() -> Path:
+    """Return the shared library of the memory alone (`replay.cpp`), compiling it if it is not in the cache.
+
+    Raises
+    ------
+    BuildError, ToolMissing, CacheError
+    """
+    toolchain = find_toolchain()
+    sources = _read(_REPLAY_SOURCES)
+
+    def build(folder: Path) -> None:
+        _write(folder, sources)
+        _run([*_LINK, "replay.cpp", "-o", MEMORY_LIBRARY], folder, toolchain)
+
+    return cached_build("memory", content_key(*sources.values(), " ".join(_LINK)), build) / MEMORY_LIBRARY
+
+
+def _read(names: tuple[str, ...]) -> dict[str, str]:
+    return {name: (_SOURCES / name).read_text() for name in names}
+
+
+def _write(folder: Path, sources: dict[str, str]) -> None:
+    for name, text in sources.items():
+        (folder / name).write_text(text)
 
 
 def _verilog(config: AcceleratorConfig, *, trace: bool, report: Callable[[str], None] | None) -> str:
@@ -113,38 +142,37 @@ def _flags(waves: bool) -> list[str]:
     ]
 
 
-def _compile(folder: Path, flags: list[str], toolchain: Toolchain) -> None:
-    command = [str(toolchain.executable), *flags, "waivers.vlt", "top.v"]
-    _run(command, folder, toolchain)
+def _verilated(verilog: str, flags: list[str], toolchain: Toolchain, report: Callable[[str], None] | None) -> Path:
+    """The folder with `obj`: Verilator's headers and compiled archives."""
+
+    def build(folder: Path) -> None:
+        if report:
+            report("compiling the simulator (once per design)")
+        (folder / "top.v").write_text(verilog)
+        (folder / "waivers.vlt").write_text((_SOURCES / "waivers.vlt").read_text())
+        _run([str(toolchain.executable), *flags, "waivers.vlt", "top.v"], folder, toolchain)
+
+    return cached_build("verilated", content_key(verilog, " ".join(flags), toolchain.version_text), build)
+
+
+def _link(folder: Path, objects: Path, toolchain: Toolchain) -> None:
     root = _verilator_include(toolchain, folder)
-    objects = ["obj/Vtop__ALL.a", "obj/libverilated.a"]
-    link = [
-        "g++",
-        "-shared",
-        "-O3",
-        "-march=native",
-        "-fPIC",
-        "-std=c++20",
-        "-I.",
-        "-Iobj",
-        f"-I{root}",
-        f"-I{root}/vltstd",
-    ]
-    _run([*link, "device.cpp", "-o", LIBRARY, *objects, "-pthread"], folder, toolchain)
+    include = ["-I.", f"-I{objects}/obj", f"-I{root}", f"-I{root}/vltstd"]
+    archives = [f"{objects}/obj/{name}.a" for name in ("Vtop__ALL", "libverilated")]
+    _run([*_LINK, *include, "device.cpp", "-o", LIBRARY, *archives, "-pthread"], folder, toolchain)
 
 
 def _verilator_include(toolchain: Toolchain, folder: Path) -> str:
-    makefile = (folder / "obj" / "Vtop.mk").read_text()
-    for line in makefile.splitlines():
-        if line.startswith("VERILATOR_ROOT ="):
-            return line.partition("=")[2].strip() + "/include"
-    return str(toolchain.executable.parent.parent / "include")
+    """Where Verilator's headers are now: the archives may be older than the environment that holds it."""
+    command = [str(toolchain.executable), "--getenv", "VERILATOR_ROOT"]
+    return _run(command, folder, toolchain).strip() + "/include"
 
 
-def _run(command: list[str], folder: Path, toolchain: Toolchain) -> None:
+def _run(command: list[str], folder: Path, toolchain: Toolchain) -> str:
     process = subprocess.run(
         command, cwd=folder, env=toolchain.environment(), capture_output=True, text=True, check=False
     )
     if process.returncode:
         tail = " | ".join((process.stdout + process.stderr).strip().splitlines()[-5:])
         raise BuildError(f"{command[0]} failed in {folder.name}: {tail}")
+    return process.stdout

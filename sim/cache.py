@@ -117,19 +117,22 @@ def _locked(path: Path) -> Iterator[None]:
 @contextmanager
 def _cache_errors(folder: Path) -> Iterator[None]:
     """Turn a folder that cannot be written and a full disk into one clear error."""
-    advice = "or set CELOSIA_CACHE to another folder"
+    what, advice = f"the cache folder {folder}", "or set CELOSIA_CACHE to another folder"
     try:
         yield
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
-        raise CacheError(f"cannot use the cache folder {folder}: {error.strerror}: repair it, {advice}") from error
+    except OSError as error:
+        if error.errno in _FULL_ERRORS:
+            raise CacheError(f"no space left for {what}: free some, {advice}") from error
+        raise CacheError(f"cannot use {what}: {error.strerror}: repair it, {advice}") from error
     except Exception as error:
-        if (isinstance(error, OSError) and error.errno in _FULL_ERRORS) or _free_bytes(folder) < _FULL_BYTES:
-            raise CacheError(f"no space left for the cache folder {folder}: free some, {advice}") from error
+        if _free_bytes(folder) < _FULL_BYTES:
+            raise CacheError(f"no space left for {what}: free some, {advice}") from error
         raise
 
 
 def _free_bytes(folder: Path) -> int:
-    return shutil.disk_usage(folder).free
+    """Free space where the folder is or would be."""
+    return shutil.disk_usage(next(place for place in (folder, *folder.parents) if place.exists())).free
 
 
 def _folder_size(path: Path) -> int:

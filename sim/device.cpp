@@ -1,16 +1,15 @@
 // The RTL as a device: the verilated accelerator and a memory behind its AXI4 master, driven through a C interface.
 //
-// One call runs many cycles; nothing of Python is in the clock loop. Memory answers a read burst `latency` cycles after
-// its address is taken and then delivers a beat a cycle, bursts in order of arrival; writes are absorbed at a beat a cycle.
-// Every port is read and written as bytes: Verilator keeps a port little endian in words of 8 to 64 bits.
+// One call runs many cycles; nothing of Python is in the clock loop. The bytes of the memory are here, its timing is in
+// memory.hpp. Every port is read and written as bytes: Verilator keeps a port little endian in words of 8 to 64 bits.
 
 #include <cstdint>
 #include <cstring>
-#include <deque>
 #include <memory>
 #include <vector>
 
 #include "Vtop.h"
+#include "memory.hpp"
 #include "ports.h"  // BUS_BYTES, CHUNKS, WITH_TRACE, WITH_WAVES: written by the build
 #include "verilated.h"
 #if WITH_WAVES
@@ -27,13 +26,6 @@ uint64_t get(const Port& port) {
     std::memcpy(&value, &port, sizeof(port) < sizeof(value) ? sizeof(port) : sizeof(value));
     return value;
 }
-
-struct Burst {
-    uint64_t address;
-    uint32_t beats;
-    uint32_t id;
-    uint64_t ready_at;
-};
 
 // Fixed-size records, read by Python as structured arrays. A retirement says how far each list had grown.
 template <typename Record>
@@ -74,7 +66,7 @@ struct Log {
 
 class Device {
   public:
-    explicit Device(uint64_t memory_bytes, uint32_t latency) : memory_(memory_bytes), latency_(latency) {
+    Device(uint64_t memory_bytes, const DramParameters& parameters) : timing(parameters), memory_(memory_bytes) {
         context_.debug(0);
         context_.randReset(0);
 #if WITH_WAVES
@@ -147,6 +139,8 @@ class Device {
 
     void fail(uint64_t low, uint64_t high) { fail_low_ = low, fail_high_ = high; }
 
+    Memory timing;
+
     int open_waves(const char* path) {
 #if WITH_WAVES
         waves_ = std::make_unique<VerilatedVcdC>();
@@ -176,14 +170,12 @@ class Device {
         bool w = top_->m_axi_wvalid && top_->m_axi_wready;
         bool b = top_->m_axi_bvalid && top_->m_axi_bready;
         if (ar)
-            reads_.push_back({get(top_->m_axi_araddr), uint32_t(top_->m_axi_arlen) + 1, uint32_t(top_->m_axi_arid),
-                              cycles_ + latency_});
+            timing.read(cycles_, get(top_->m_axi_araddr), uint32_t(top_->m_axi_arlen) + 1, uint32_t(top_->m_axi_arid));
         if (aw)
-            writes_.push_back(
-                {get(top_->m_axi_awaddr), uint32_t(top_->m_axi_awlen) + 1, uint32_t(top_->m_axi_awid), 0});
-        if (w) absorb();
-        if (b) responses_.pop_front();
-        if (r) advance();
+            timing.write(cycles_, get(top_->m_axi_awaddr), uint32_t(top_->m_axi_awlen) + 1, uint32_t(top_->m_axi_awid));
+        if (w) timing.take_data(cycles_, absorb(timing.writing().address));
+        if (b) timing.take_response();
+        if (r) timing.take_beat();
 #if WITH_TRACE
         if (tracing) record();
 #endif
@@ -200,54 +192,44 @@ class Device {
     }
 
     void drive() {
-        top_->m_axi_arready = reads_.size() < 64;
-        top_->m_axi_awready = writes_.size() < 16;
-        // Data may not come before its address: the burst that it belongs to says where it goes.
-        top_->m_axi_wready = !writes_.empty();
-        top_->m_axi_bvalid = !responses_.empty();
-        if (!responses_.empty()) {
-            top_->m_axi_bid = responses_.front().id;
-            top_->m_axi_bresp = responses_.front().beats;
+        top_->m_axi_arready = timing.takes_read();
+        top_->m_axi_awready = timing.takes_write();
+        top_->m_axi_wready = timing.takes_data();
+        const Memory::Burst* response = timing.response(cycles_);
+        top_->m_axi_bvalid = response != nullptr;
+        if (response) {
+            top_->m_axi_bid = response->id;
+            top_->m_axi_bresp = response->error;
         }
-        bool ready = !reads_.empty() && reads_.front().ready_at <= cycles_;
-        top_->m_axi_rvalid = ready;
-        if (!ready) return;
-        const Burst& burst = reads_.front();
-        bool inside = burst.address + BUS_BYTES <= memory_.size();
-        bool failing = burst.address < fail_high_ && burst.address + BUS_BYTES > fail_low_;
-        top_->m_axi_rid = burst.id;
-        top_->m_axi_rlast = burst.beats == 1;
-        top_->m_axi_rresp = inside ? (failing ? 2 : 0) : 3;
-        if (inside)
-            std::memcpy(&top_->m_axi_rdata, &memory_[burst.address], BUS_BYTES);
+        const Memory::Burst* burst = timing.beat(cycles_);
+        top_->m_axi_rvalid = burst != nullptr;
+        if (!burst) return;
+        top_->m_axi_rid = burst->id;
+        top_->m_axi_rlast = burst->beats == 1;
+        top_->m_axi_rresp = error(burst->address);
+        if (inside(burst->address))
+            std::memcpy(&top_->m_axi_rdata, &memory_[burst->address], BUS_BYTES);
         else
             std::memset(&top_->m_axi_rdata, 0xA5, BUS_BYTES);
     }
 
-    void advance() {
-        Burst& burst = reads_.front();
-        burst.address += BUS_BYTES;
-        if (--burst.beats == 0) reads_.pop_front();
+    bool inside(uint64_t address) const { return address + BUS_BYTES <= memory_.size(); }
+
+    // The response to a beat, as AXI codes it: OKAY, SLVERR or DECERR.
+    uint32_t error(uint64_t address) const {
+        if (!inside(address)) return 3;
+        return address < fail_high_ && address + BUS_BYTES > fail_low_ ? 2 : 0;
     }
 
-    void absorb() {
-        Burst& burst = writes_.front();
-        bool inside = burst.address + BUS_BYTES <= memory_.size();
-        bool failing = burst.address < fail_high_ && burst.address + BUS_BYTES > fail_low_;
-        if (inside && !failing) {
-            uint8_t data[BUS_BYTES];
-            std::memcpy(data, &top_->m_axi_wdata, BUS_BYTES);
-            uint64_t strobes = get(top_->m_axi_wstrb);
-            for (int i = 0; i < BUS_BYTES; i++)
-                if (strobes >> i & 1) memory_[burst.address + i] = data[i];
-        }
-        if (!inside || failing) write_response_ = inside ? 2 : 3;
-        burst.address += BUS_BYTES;
-        if (--burst.beats == 0) {
-            responses_.push_back({0, write_response_, burst.id, 0});
-            write_response_ = 0;
-            writes_.pop_front();
-        }
+    // Writes the beat on the W channel; returns its response.
+    uint32_t absorb(uint64_t address) {
+        if (error(address)) return error(address);
+        uint8_t data[BUS_BYTES];
+        std::memcpy(data, &top_->m_axi_wdata, BUS_BYTES);
+        uint64_t strobes = get(top_->m_axi_wstrb);
+        for (int i = 0; i < BUS_BYTES; i++)
+            if (strobes >> i & 1) memory_[address + i] = data[i];
+        return 0;
     }
 
 #if WITH_TRACE
@@ -293,19 +275,19 @@ class Device {
     std::unique_ptr<VerilatedVcdC> waves_;
 #endif
     std::vector<uint8_t> memory_;
-    std::deque<Burst> reads_, writes_, responses_;
     uint64_t cycles_ = 0;
     uint64_t fail_low_ = 0, fail_high_ = 0;
-    uint32_t latency_;
-    uint32_t write_response_ = 0;
 };
 
 }  // namespace
 
 extern "C" {
-void* celosia_create(uint64_t memory_bytes, uint32_t latency) {
+const char* celosia_dram_fields() { return kDramFields; }
+const char* celosia_dram_counters() { return kDramCounters; }
+
+void* celosia_create(uint64_t memory_bytes, const DramParameters* parameters) {
     try {
-        return new Device(memory_bytes, latency);
+        return new Device(memory_bytes, *parameters);
     } catch (const std::bad_alloc&) {
         return nullptr;
     }
@@ -321,6 +303,16 @@ int celosia_read(void* device, uint32_t offset, uint32_t* value) {
 }
 uint64_t celosia_run(void* device, uint64_t limit) { return static_cast<Device*>(device)->run(limit); }
 void celosia_fail(void* device, uint64_t low, uint64_t high) { static_cast<Device*>(device)->fail(low, high); }
+void celosia_record(void* device, int enable) { static_cast<Device*>(device)->timing.recording = enable; }
+// The requests since the reset that were recorded; returns their number.
+uint64_t celosia_requests(void* device, const void** data) {
+    const auto& requests = static_cast<Device*>(device)->timing.requests;
+    *data = requests.data();
+    return requests.size();
+}
+void celosia_counters(void* device, DramCounters* counters) {
+    *counters = static_cast<Device*>(device)->timing.counters();
+}
 int celosia_open_waves(void* device, const char* path) { return static_cast<Device*>(device)->open_waves(path); }
 
 #if WITH_TRACE

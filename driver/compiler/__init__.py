@@ -1,7 +1,7 @@
 """From a model and a config to a program, a packed image and a memory map: passes over a plain data structure."""
 
 from .compile import Plan, compile_model, default_context, plan
-from .compiled import CompiledModel, Note, write_folder
+from .compiled import CompiledModel, Note, check_folder, write_folder
 from .errors import FitError, Misfit
 from .geometry import ModelGeometry
 from .weights import AUTO, FormatPlan, choose_formats, quantize_model, uniform_formats
@@ -15,6 +15,7 @@ __all__ = [
     "ModelGeometry",
     "Note",
     "Plan",
+    "check_folder",
     "choose_formats",
     "compile_model",
     "default_context",

@@ -1,7 +1,9 @@
 """The result of compilation: everything that a device needs, and names for people."""
 
+import errno
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -174,16 +176,35 @@ class CompiledModel:
         )
 
 
+def check_folder(folder: Path) -> None:
+    """Refuse what `write_folder` would refuse, before the work that makes the files.
+
+    Raises:
+        OSError: a file is in the way, or the folder cannot be written.
+    """
+    existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    if not existing.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(existing))
+    if not os.access(existing, os.W_OK | os.X_OK):
+        # A folder may be refused for its own sake or for its file system's; the latter is what root can meet.
+        code = errno.EROFS if os.statvfs(existing).f_flag & os.ST_RDONLY else errno.EACCES
+        raise OSError(code, os.strerror(code), str(existing))
+
+
 def write_folder(folder: Path, files: dict[str, Callable[[Path], object]]) -> None:
     """Write files into a folder, each by its function; the folder changes only once all of them are written.
 
     Raises:
         OSError: from any of the functions, or from moving a file; what was written for this call is removed.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    created = not folder.exists()
+    new = [place for place in (folder, *folder.parents) if not place.exists()]
+    staging = None
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        except OSError as error:  # it names a folder that the user has never heard of
+            raise OSError(error.errno, error.strerror, str(folder)) from None
         for name, write in files.items():
             try:
                 write(staging / name)
@@ -196,8 +217,9 @@ def write_folder(folder: Path, files: dict[str, Callable[[Path], object]]) -> No
                 shutil.rmtree(folder / name, ignore_errors=True)
             (staging / name).replace(folder / name)
     except BaseException:
-        if created:
-            shutil.rmtree(folder, ignore_errors=True)
+        if new:
+            shutil.rmtree(new[-1], ignore_errors=True)
         raise
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)

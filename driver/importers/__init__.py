@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ...arch.model import Model
 from ..errors import ModelError
-from ..pull import CATALOG, cached
+from ..pull import CATALOG, cached, can_pull
 from . import from_gguf, from_huggingface, from_llama2c
 from .gguf_container import MAGIC
 from .weights import quantize
@@ -45,8 +45,8 @@ def load_model(path_or_name: str | os.PathLike[str]) -> Model:
 def _pulled(name: str) -> Path:
     found = cached(name)
     if found is None:
-        known = name in CATALOG or name.count("/") == 1
-        fix = f"run `celosia pull {name}` first" if known else f"no such file; known names: {', '.join(CATALOG)}"
+        known = f"pulled models are {', '.join(CATALOG)} and owner/name of a Hugging Face repository"
+        fix = f"run `celosia pull {name}` first" if can_pull(name) else f"no such file or folder; {known}"
         raise ModelError(name, "model", None, fix)
     return found
 
@@ -61,12 +61,16 @@ def _load_folder(folder: Path) -> Model:
 def _load_file(file: Path) -> Model:
     with file.open("rb") as stream:
         head = stream.read(len(MAGIC))
-    if len(head) < len(MAGIC):
+    if len(head) < len(MAGIC):  # mapping an empty file fails, too
         raise ModelError(file, "size", file.stat().st_size, "it is too short to be a model")
-    if head == MAGIC:
+    if head == MAGIC or file.suffix == ".gguf":
         return from_gguf.load(file)
     if file.name == "config.json" or file.suffix == ".safetensors":
         return from_huggingface.load(file.parent)
     if head.startswith(_PICKLE_MAGICS):
         raise ModelError(file, "contents", head, "pickle files can run code and are not read; convert to safetensors")
+    if file.suffix != ".bin" and not from_llama2c.recognised(head):
+        raise ModelError(
+            file, "contents", head, f"a GGUF file begins with {MAGIC!r}, a llama2.c checkpoint has the ending .bin"
+        )
     return from_llama2c.load(file)

@@ -90,7 +90,7 @@ def _config(
             raise ModelError(file, key, fields.integer(key, 0, 1 << 16), f"it must be the head size, {head_dim}")
     embedding = container.tensors.get("token_embd.weight")
     if embedding is None:
-        raise ModelError(file, "tensor 'token_embd.weight'", None, "it is missing")
+        raise ModelError(file, "tensor 'token_embd.weight'", None, "a model has an embedding; convert it again")
     theta = fields.number("llama.rope.freq_base", 1, 1e12, 10000.0)
     vocab_size = fields.integer("llama.vocab_size", 1, MAX_VOCABULARY, embedding.shape[0])
     bos = fields.ids("tokenizer.ggml.bos_token_id", vocab_size)

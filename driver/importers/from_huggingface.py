@@ -74,7 +74,7 @@ def load(folder: Path) -> Model:
 
 def _read_json(file: Path) -> dict[str, Any]:
     if not file.is_file():
-        raise ModelError(file, "file", None, "it is missing")
+        raise ModelError(file, "file", None, "the model needs it; fetch or copy the whole folder")
     if file.stat().st_size > _LARGEST_JSON:
         raise ModelError(file, "size", file.stat().st_size, f"at most {_LARGEST_JSON} bytes are read")
     try:
@@ -168,13 +168,13 @@ def _weight_files(folder: Path) -> list[tuple[Path, set[str] | None]]:
         raise ModelError(
             folder, "weights", pickles[0], "pickle files can run code and are not read; convert to safetensors"
         )
-    raise ModelError(folder, "weights", None, f"{_SINGLE} or {_INDEX} is missing")
+    raise ModelError(folder, "weights", None, f"the folder must hold {_SINGLE} or {_INDEX}")
 
 
 def _read_safetensors(file: Path, expected: set[str] | None) -> list[tuple[str, str, tuple[int, ...], bytearray]]:
     """Name, dtype, shape and bytes of every tensor; the library checks offsets and sizes."""
     if not file.is_file():
-        raise ModelError(file, "file", None, "it is missing")
+        raise ModelError(file, "file", None, "the model needs it; fetch or copy the whole folder")
     try:
         entries = safetensors.deserialize(file.read_bytes())
     except (safetensors.SafetensorError, ValueError) as error:

@@ -9,7 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ...arch.model import HEAD_SIZES, Model, ModelConfig, Tokenizer, WeightTensor, expected_shapes, rope_frequencies
+from ...arch.model import (
+    HEAD_SIZES,
+    MAX_WIDTH,
+    Model,
+    ModelConfig,
+    Tokenizer,
+    WeightTensor,
+    expected_shapes,
+    rope_frequencies,
+)
 from ..errors import ModelError
 from ..tokenizer import ByteTokenizer, load_llama2c_tokenizer
 from .fields import configure
@@ -21,6 +30,12 @@ _HEADER = ("dim", "hidden_dim", "n_layers", "n_heads", "n_kv_heads", "vocab_size
 _HEADER_BYTES = 256  # of versions 1 and 2, zero padded
 _LINEARS = ("wq", "wk", "wv", "wo", "w_gate", "w_down", "w_up")  # llama2.c: wq wk wv wo w1 w2 w3
 _BYTE_VOCABULARY = range(256, 260)  # bytes and up to three control tokens
+
+
+def recognised(head: bytes) -> bool:
+    """Whether a file that begins with these four bytes may be a checkpoint: the magic, or a possible `dim`."""
+    first: int = struct.unpack("<I", head)[0]
+    return first == MAGIC or 1 <= first <= MAX_WIDTH
 
 
 def load(file: Path) -> Model:

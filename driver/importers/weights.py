@@ -157,7 +157,7 @@ def check_shapes(
     expected = expected_shapes(config)
     for name, shape in expected.items():
         if name not in shapes:
-            raise ModelError(file, f"tensor {name!r}", None, f"it is missing; the config asks for {list(shape)}")
+            raise ModelError(file, f"tensor {name!r}", None, f"the config asks for {list(shape)}")
         if shapes[name] != shape:
             field = f"shape of tensor {names.get(name, name)!r}"
             raise ModelError(file, field, list(shapes[name]), f"the config asks for {list(shape)}")

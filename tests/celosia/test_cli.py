@@ -54,7 +54,7 @@ def test_golden_writes_the_text_of_the_reference() -> None:
     assert golden["text"] == reports["float"]["text"]
     assert " ".join(golden) == (
         "model config device prompt_tokens generated_tokens text bit_exact tensors_compared elements_compared cycles "
-        "bytes bus_bytes_per_cycle bus_utilization mac_utilization simulated_hz seconds"
+        "bytes bus_bytes_per_cycle bus_utilization mac_utilization simulated_hz memory saturated seconds"
     )
     assert golden["bit_exact"] is None
 
@@ -181,6 +181,8 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     assert _refused("run", "--tokens", "1 256") == "celosia: prompt token 1 is 256: the model has tokens 0 to 255"
     assert "the number of tokens to generate is 0: it must be 1 or more" in _refused("run", "-n", "0")
     assert "waves: there is no folder '/nowhere': make it first" in _refused("run", "--waves", "/nowhere/a.vcd")
+    assert "dram = 'ddr9': no such preset or TOML file" in _refused("run", "--dram", "ddr9")
+    assert "device is 'golden': only rtl has a dram" in _refused("run", "--dram", "ddr4", "--device", "golden")
     assert "temperature is -1.0" in _refused("run", "--temperature", "-1")
     assert "a text and token ids are given" in _refused("run", "--prompt", "a", "--tokens", "1")
     assert "the prompt has 600 tokens: the context is 512 positions" in _refused("run", "--prompt", "a" * 600)

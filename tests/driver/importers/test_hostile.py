@@ -132,18 +132,32 @@ def test_random_bytes_behind_every_magic(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["nothing-here", "no/such/file.gguf", ""])
 def test_missing_model(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(
-        ModelError, match=r"no such file; known names: smollm2-135m$|config\.json: file is None: it is missing$"
-    ):
+    missing = r"no such file or folder; pulled models are smollm2-135m and|config\.json: file is missing: the"
+    with pytest.raises(ModelError, match=missing):
         load_model(name)
 
 
 def test_known_model_that_was_not_pulled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CELOSIA_CACHE", str(tmp_path))
-    with pytest.raises(ModelError, match=r"^smollm2-135m: model is None: run `celosia pull smollm2-135m` first$"):
+    with pytest.raises(ModelError, match=r"^smollm2-135m: model is missing: run `celosia pull smollm2-135m` first$"):
         load_model("smollm2-135m")
 
 
 def test_one_gguf_in_a_folder_is_enough(tmp_path: Path) -> None:
     files.write_gguf(tmp_path / "m.gguf")
     assert load_model(tmp_path).config == load_model(tmp_path / "m.gguf").config
+
+
+@pytest.mark.parametrize(
+    ("name", "contents", "message"),
+    [
+        ("m.gguf", b"hello\n", "magic is b'hell': a GGUF file begins with b'GGUF'"),
+        ("m.txt", b"Once upon a time\n", "contents is b'Once': a GGUF file begins with b'GGUF', a llama2.c checkpoint"),
+        ("m", b"", "size is 0: it is too short to be a model"),
+    ],
+)
+def test_files_that_are_something_else(name: str, contents: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(contents)
+    with pytest.raises(ModelError) as caught:
+        load_model(tmp_path / name)
+    assert str(caught.value).startswith(f"{tmp_path / name}: {message}")

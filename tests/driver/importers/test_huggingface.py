@@ -117,7 +117,7 @@ def test_chat_template_text_is_kept(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"model_type": "mixtral"}, "model_type is 'mixtral': supported: llama"),
-        ({"model_type": None}, "model_type is None: the file must give a string here"),
+        ({"model_type": None}, "model_type is missing: the file must give a string here"),
         ({"hidden_size": "64"}, "hidden_size is '64': it must be an integer of 1 to 1048576"),
         ({"hidden_size": True}, "hidden_size is True: it must be an integer"),
         ({"hidden_size": 64.0}, "hidden_size is 64.0: it must be an integer"),
@@ -136,7 +136,7 @@ def test_chat_template_text_is_kept(tmp_path: Path) -> None:
             "rope_type is 'yarn': supported: default, linear, llama3",
         ),
         ({"rope_scaling": [1]}, "rope_scaling is [1]: it must be an object"),
-        ({"rope_scaling": {"type": "linear"}}, "factor is None: the file must give a number"),
+        ({"rope_scaling": {"type": "linear"}}, "factor is missing: the file must give a number"),
         ({"tie_word_embeddings": "yes"}, "tie_word_embeddings is 'yes': it must be true or false"),
         ({"eos_token_id": [300]}, "eos_token_id is 300: it must be a token id of 0 to 299"),
         ({"bos_token_id": {}}, "bos_token_id is {}: it must be a token id"),
@@ -157,12 +157,12 @@ def test_config_wrong(tmp_path: Path, changes: dict[str, object], message: str) 
             {"vocab_size": 299},
             "shape of tensor 'model.embed_tokens.weight' is [300, 64]: the config asks for [299, 64]",
         ),
-        ({"num_hidden_layers": 3}, "tensor 'layers.2.attention_norm' is None: it is missing; the config asks for [64]"),
+        ({"num_hidden_layers": 3}, "tensor 'layers.2.attention_norm' is missing: the config asks for [64]"),
         (
             {"num_hidden_layers": 1},
             "tensor 'model.layers.1.input_layernorm.weight' is [64]: a model with this config has no",
         ),
-        ({"attention_bias": True}, "tensor 'layers.0.wq.bias' is None: it is missing; the config asks for [64]"),
+        ({"attention_bias": True}, "tensor 'layers.0.wq.bias' is missing: the config asks for [64]"),
     ],
 )
 def test_weights_that_do_not_fit_the_config(tmp_path: Path, changes: dict[str, object], message: str) -> None:
@@ -214,7 +214,8 @@ def test_pickle_is_refused(tmp_path: Path) -> None:
         load_model(tmp_path / "pytorch_model.bin")
     (tmp_path / "pytorch_model.bin").unlink()
     with pytest.raises(
-        ModelError, match=r"weights is None: model\.safetensors or model\.safetensors\.index\.json is missing$"
+        ModelError,
+        match=r"weights is missing: the folder must hold model\.safetensors or model\.",
     ):
         load_model(tmp_path)
 
@@ -239,7 +240,7 @@ def test_index_and_shard_must_agree(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"tensor names is 'model\.norm\.weight': the index and this file disagree"):
         load_model(tmp_path)
     (tmp_path / "model-2-of-2.safetensors").unlink()
-    with pytest.raises(ModelError, match=r"model-2-of-2\.safetensors: file is None: it is missing$|disagree"):
+    with pytest.raises(ModelError, match=r"model-2-of-2\.safetensors: file is missing: the model needs|disagree"):
         load_model(tmp_path)
 
 
@@ -252,5 +253,5 @@ def test_config_that_is_no_json_object(tmp_path: Path, contents: bytes) -> None:
 
 
 def test_folder_without_a_model(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"config\.json: file is None: it is missing$"):
+    with pytest.raises(ModelError, match=r"config\.json: file is missing: the model needs it; fetch"):
         load_model(tmp_path)

@@ -1,0 +1,84 @@
+"""What a command says when the command line, the disk or the machine is not as it should be: one line, exit code 2."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from celosia.cli import main
+from celosia.console import error_text
+
+
+def refused(*arguments: str) -> str:
+    """The one line on stderr of a command that must exit with 2 and print nothing else."""
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1, result.stderr
+    return result.stderr.rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("--bar",), "celosia: No such option '--bar'; see `"),
+        (("foo",), "celosia: No such command 'foo'; see `"),
+        (("run", "--confg", "x"), "celosia: No such option '--confg'. (Did you mean one of: '--config'"),
+        (("run", "-n", "x"), "celosia: Invalid value for '-n': 'x' is not a valid integer; see `"),
+        (("run", "--device", "gpu"), "celosia: Invalid value for '--device': 'gpu' is not one of 'rtl', 'golden'"),
+        (("pull",), "celosia: Missing argument 'NAME'; see `"),
+        (("compile",), "celosia: Missing option '-o' / '--output'; see `"),
+    ],
+)
+def test_command_lines_wrong(arguments: tuple[str, ...], line: str) -> None:
+    assert refused(*arguments).startswith(line)
+
+
+def test_models_that_are_not_there() -> None:
+    assert refused("info", "--model", "/nope") == (
+        "celosia: /nope: model is missing: no such file or folder; "
+        "pulled models are smollm2-135m and owner/name of a Hugging Face repository"
+    )
+
+
+def test_the_system_refuses(tmp_path: Path) -> None:
+    assert refused("eval", "--text", str(tmp_path)) == f"celosia: {tmp_path}: is a directory: give a file"
+    gone = tmp_path / "gone"
+    assert refused("eval", "--text", str(gone)) == f"celosia: {gone}: no such file or directory: check the path"
+
+
+@pytest.mark.parametrize("command", ["generate", "compile"])
+def test_output_that_cannot_be_is_refused_before_the_work(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("celosia.generate.accelerator_verilog", None)
+    monkeypatch.setattr("celosia.api.compile_model", None)
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "out"):
+        expected = f"celosia: {tmp_path / 'file'}: not a directory: a file is in the way; choose another place"
+        assert refused(command, "-o", str(place)) == expected
+
+
+def test_a_full_disk_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, data: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    place = tmp_path / "a" / "b"
+    expected = f"celosia: {place / 'image.bin'}: no space left on device: free some space, or choose another place"
+    assert refused("compile", "-o", str(place)) == expected
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_waves_are_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("celosia.api.compile_model", None)
+    assert refused("run", "--waves", str(tmp_path)) == f"celosia: {tmp_path}: is a directory: give a file"
+
+
+def test_errors_without_a_text() -> None:
+    assert error_text(MemoryError()) == "out of memory: choose a smaller model, config or context"
+    assert error_text(OSError(errno.ENOSPC, "No space left on device")) == (
+        "the output: no space left on device: free some space, or choose another place"
+    )
