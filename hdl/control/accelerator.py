@@ -1,9 +1,5 @@
 """The top level: every unit, wired."""
 
-from collections.abc import Sequence
-from functools import reduce
-from operator import or_
-
 from amaranth import Cat, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out, connect
@@ -19,7 +15,7 @@ from ..embedding import Embedding
 from ..interfaces import Interfaces
 from ..matrix.unit import MatrixUnit
 from ..stream.unit import StreamUnit
-from ..vector.memories import ActivationMemory, ParameterMemory, Scratchpad
+from ..vector.memories import ActivationMemory, ParameterMemory, Scratchpad, share_read, share_write
 from ..vector.unit import VectorUnit
 from .counters import COUNTERS, Counters
 from .decode import UNITS
@@ -282,10 +278,10 @@ class Accelerator(wiring.Component):
             (self._attention.spm, attention_chunk),
             (self._embedding.spm, sequencer.chunk_embedding),
         )
-        _share_read(m, self._scratchpads, ((matrix.spm_read, matrix.spm_chunk), (vector.spm, vector_chunk)))
-        _share_read(m, self._parameters, ((matrix.pm, matrix.spm_chunk), (vector.pm, vector_chunk)))
-        _share_write(m, self._scratchpads, writers)
-        _share_write(m, self._parameters, ((vector.pm_write, vector_chunk),))
+        share_read(m, self._scratchpads, ((matrix.spm_read, matrix.spm_chunk), (vector.spm, vector_chunk)))
+        share_read(m, self._parameters, ((matrix.pm, matrix.spm_chunk), (vector.pm, vector_chunk)))
+        share_write(m, self._scratchpads, writers)
+        share_write(m, self._parameters, ((vector.pm_write, vector_chunk),))
         for saturation, scratchpad in zip(self._saturations, self._scratchpads, strict=True):
             m.d.comb += saturation.clear.eq(self._starter.doorbell)
             for field in ("en", "address", "mask", "data"):
@@ -371,31 +367,3 @@ class Accelerator(wiring.Component):
             (registers.interrupt_status_done & registers.interrupt_enable_done)
             | (registers.interrupt_status_token & registers.interrupt_enable_token)
         )
-
-
-def _share_read(
-    m: Module, memories: Sequence[wiring.PureInterface], readers: Sequence[tuple[wiring.PureInterface, Value]]
-) -> None:
-    """Readers with the chunk that each works on."""
-    for chunk, memory in enumerate(memories):
-        mine = [reader.en & (its == chunk) for reader, its in readers]
-        addresses = [Mux(asks, reader.address, 0) for asks, (reader, _) in zip(mine, readers, strict=True)]
-        m.d.comb += [memory.read.en.eq(Cat(mine).any()), memory.read.address.eq(reduce(or_, addresses))]
-    for reader, its in readers:
-        words = [Value.cast(memory.read.data) for memory in memories]
-        m.d.comb += Value.cast(reader.data).eq(words[0] if len(words) == 1 else Mux(its, words[1], words[0]))
-
-
-def _share_write(
-    m: Module, memories: Sequence[wiring.PureInterface], writers: Sequence[tuple[wiring.PureInterface, Value]]
-) -> None:
-    """Writers with the chunk that each works on."""
-    for chunk, memory in enumerate(memories):
-        mine = [writer.en & (its == chunk) for writer, its in writers]
-        m.d.comb += memory.write.en.eq(Cat(mine).any())
-        for field in ("address", "mask", "data"):
-            values = [
-                Mux(asks, Value.cast(getattr(writer, field)), 0)
-                for asks, (writer, _) in zip(mine, writers, strict=True)
-            ]
-            m.d.comb += Value.cast(getattr(memory.write, field)).eq(reduce(or_, values))

@@ -1,6 +1,10 @@
 """The memories around the vector unit: block RAM with one write port and one read port each."""
 
-from amaranth.hdl import Cat, Module, ShapeLike, Value
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Module, Mux, ShapeLike, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In
 
@@ -110,3 +114,31 @@ class ActivationMemory(wiring.Component):
                 self.read.data[row].eq(read.data),
             ]
         return m
+
+
+def share_read(
+    m: Module, memories: Sequence[wiring.PureInterface], readers: Sequence[tuple[wiring.PureInterface, Value]]
+) -> None:
+    """Readers with the chunk that each works on."""
+    for chunk, memory in enumerate(memories):
+        mine = [reader.en & (its == chunk) for reader, its in readers]
+        addresses = [Mux(asks, reader.address, 0) for asks, (reader, _) in zip(mine, readers, strict=True)]
+        m.d.comb += [memory.read.en.eq(Cat(mine).any()), memory.read.address.eq(reduce(or_, addresses))]
+    for reader, its in readers:
+        words = [Value.cast(memory.read.data) for memory in memories]
+        m.d.comb += Value.cast(reader.data).eq(words[0] if len(words) == 1 else Mux(its, words[1], words[0]))
+
+
+def share_write(
+    m: Module, memories: Sequence[wiring.PureInterface], writers: Sequence[tuple[wiring.PureInterface, Value]]
+) -> None:
+    """Writers with the chunk that each works on."""
+    for chunk, memory in enumerate(memories):
+        mine = [writer.en & (its == chunk) for writer, its in writers]
+        m.d.comb += memory.write.en.eq(Cat(mine).any())
+        for field in ("address", "mask", "data"):
+            values = [
+                Mux(asks, Value.cast(getattr(writer, field)), 0)
+                for asks, (writer, _) in zip(mine, writers, strict=True)
+            ]
+            m.d.comb += Value.cast(getattr(memory.write, field)).eq(reduce(or_, values))
