@@ -120,12 +120,12 @@ def share_read(
     m: Module, memories: Sequence[wiring.PureInterface], readers: Sequence[tuple[wiring.PureInterface, Value]]
 ) -> None:
     """Readers with the chunk that each works on."""
-    for chunk, memory in enumerate(memories):
+    for chunk, own in enumerate(memories):
         mine = [reader.en & (its == chunk) for reader, its in readers]
         addresses = [Mux(asks, reader.address, 0) for asks, (reader, _) in zip(mine, readers, strict=True)]
-        m.d.comb += [memory.read.en.eq(Cat(mine).any()), memory.read.address.eq(reduce(or_, addresses))]
+        m.d.comb += [own.read.en.eq(Cat(mine).any()), own.read.address.eq(reduce(or_, addresses))]
     for reader, its in readers:
-        words = [Value.cast(memory.read.data) for memory in memories]
+        words = [Value.cast(own.read.data) for own in memories]
         m.d.comb += Value.cast(reader.data).eq(words[0] if len(words) == 1 else Mux(its, words[1], words[0]))
 
 
@@ -133,12 +133,12 @@ def share_write(
     m: Module, memories: Sequence[wiring.PureInterface], writers: Sequence[tuple[wiring.PureInterface, Value]]
 ) -> None:
     """Writers with the chunk that each works on."""
-    for chunk, memory in enumerate(memories):
+    for chunk, own in enumerate(memories):
         mine = [writer.en & (its == chunk) for writer, its in writers]
-        m.d.comb += memory.write.en.eq(Cat(mine).any())
+        m.d.comb += own.write.en.eq(Cat(mine).any())
         for field in ("address", "mask", "data"):
             values = [
                 Mux(asks, Value.cast(getattr(writer, field)), 0)
                 for asks, (writer, _) in zip(mine, writers, strict=True)
             ]
-            m.d.comb += Value.cast(getattr(memory.write, field)).eq(reduce(or_, values))
+            m.d.comb += Value.cast(getattr(own.write, field)).eq(reduce(or_, values))
