@@ -124,7 +124,7 @@ class RunReport:
             return {}
         return {
             f"decode, of what {self.memory['name']} delivers": _percent(self.memory["share_of_deliverable"]),
-            f"decode, of the peak of {self.memory['name']}": _percent(self.memory["share_of_peak"]),
+            "decode, of the peak of port or DRAM": _percent(self.memory["share_of_peak"]),
         }
 
 

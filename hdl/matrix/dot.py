@@ -1,5 +1,7 @@
 """The multipliers: R x C integer dot products of 32."""
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Module, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -110,7 +112,7 @@ class DotArray(wiring.Component):
                 sums = _registered_sums(m, products, TREE[0], name=f"sums_{where}")
                 for half, terms in enumerate(zip(*map(split_pair, sums), strict=True)):
                     name = f"sum_{row}_{channel + half}"
-                    total = _registered_sum(m, list(terms), TREE[1:], name=name)
+                    total = _registered_sum(m, terms, TREE[1:], name=name)
                     m.d.comb += self.o[row][channel + half].eq(total)
 
     @staticmethod
@@ -140,20 +142,20 @@ def split_pair(total: Value) -> tuple[Value, Value]:
     return low, high
 
 
-def _registered_sum(m: Module, terms: list[Value], tree: tuple[int, ...], *, name: str) -> Signal:
+def _registered_sum(m: Module, terms: Sequence[Value], tree: tuple[int, ...], *, name: str) -> Value:
     """Sum of all terms, exact, one register for each entry of `tree`, whose product is their number."""
     for stage, arity in enumerate(tree):
-        terms = [*_registered_sums(m, terms, arity, name=f"{name}_{stage}")]
+        terms = _registered_sums(m, terms, arity, name=f"{name}_{stage}")
     return terms[0]
 
 
-def _registered_sums(m: Module, terms: list[Value], arity: int, *, name: str) -> list[Signal]:
+def _registered_sums(m: Module, terms: Sequence[Value], arity: int, *, name: str) -> list[Signal]:
     """Sums of `arity` terms each, a power of two, exact, each in a register."""
     width = max(map(len, terms)) + (arity - 1).bit_length()
     sums = []
     for index in range(0, len(terms), arity):
         total = Signal(signed(width), name=f"{name}_{index // arity}", reset_less=True)
-        group = terms[index : index + arity]
+        group = [*terms[index : index + arity]]
         while len(group) > 1:
             group = [a + b for a, b in zip(group[::2], group[1::2], strict=True)]
         m.d.sync += total.eq(group[0])

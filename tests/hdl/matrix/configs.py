@@ -74,7 +74,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "rows": 1,
         "channels": 2,
         "lanes": 2,
-        "chunk": 1,
+        "chunk": 2,
         "bits": 9,
         "products": 2,
         "formats": ALL,
