@@ -68,14 +68,17 @@ class Vector:
     Attributes:
         lanes: float32 elements a cycle (V), a power of two from 2 to 16; divides the head size.
         chunk: tokens of a prompt processed together (T), a multiple of `rows`, at most 32 (one page).
-        scratchpad_words: words of `lanes` float32 in the scratchpad.
-        activation_words: words of 32 quantized activations in each of the R activation banks.
-        parameter_words: words of `lanes` float32 for gains and biases of one instruction.
+        chunks: chunks of a prompt in flight at once, 1 or 2. With 2, one chunk's vector work runs while the array
+            multiplies the other's; scratchpad, activation, parameter, tail and rope memories are there once for each.
+        scratchpad_words: words of `lanes` float32 in the scratchpad, of each chunk.
+        activation_words: words of 32 quantized activations in each of the R activation banks, of each chunk.
+        parameter_words: words of `lanes` float32 for gains and biases of one instruction, of each chunk.
         max_head_dim: largest head size in elements, padded to 32: 32 to 256.
     """
 
     lanes: int = 4
     chunk: int = 8
+    chunks: int = 1
     scratchpad_words: int = 4096
     activation_words: int = 256
     parameter_words: int = 256
@@ -265,6 +268,7 @@ def derive(config: AcceleratorConfig) -> Derived:
         raise ConfigError("array.formats", array.formats, "needs one format at least", ("Q8_0",))
     _power_of_two("vector.lanes", vector.lanes, 2, 16)
     _within("vector.chunk", vector.chunk, 1, BLOCK)
+    _within("vector.chunks", vector.chunks, 1, 2)
     if vector.chunk % array.rows:
         legal = max(array.rows, vector.chunk // array.rows * array.rows)
         raise ConfigError("vector.chunk", vector.chunk, f"must be a multiple of array.rows = {array.rows}", legal)

@@ -82,6 +82,10 @@ class Flag(IntFlag):
     """QUANTIZE: x * Phi(x)."""
     GATED = 1 << 9
     """QUANTIZE: the activation's result is multiplied by the tensor at scratchpad word aux."""
+    SECOND = 1 << 10
+    """Executed on the pass's second chunk, with that chunk's memories; not at all if the pass has only one."""
+    BESIDE = 1 << 11
+    """Begins without waiting for the instruction before it in its chunk, of whose results it needs nothing."""
 
 
 NO_FLAGS = Flag(0)

@@ -68,10 +68,15 @@ class Comparison:
         for retired in golden:
             if self.mismatch is not None:
                 return
-            writes = written.get((retired.pass_index, retired.index, retired.layer))
+            writes = written.pop((retired.pass_index, retired.index, retired.layer), None)
             for tensor in retired.tensors:
                 if tensor.kind in ("spm", "am", "key", "value"):
                     self._compare(retired, tensor, writes)
+        if self.mismatch is None and written:
+            pass_index, index, layer = min(written)
+            instruction = f"{index} {self.compiled.program[index].opcode.name}"
+            tensor = self.compiled.notes[index].writes or "-"
+            self.mismatch = Mismatch(pass_index, layer, instruction, tensor, (0,), "not executed", "executed")
 
     def compare_results(self, golden: JobResult, rtl: JobResult) -> None:
         """Compare the sampled tokens, the last step's candidates and the sticky flag of one job."""

@@ -45,9 +45,9 @@ def figures(compiled: CompiledModel, jobs: Iterable[tuple[Job, JobResult]]) -> F
         for step in range(max(sampled, 1)):
             rows = count if step == 0 else 1
             position = job.position + (0 if step == 0 else count + step - 1)
-            passes = load.passes(position, rows)
+            chunks = load.chunks(position, rows)
             head = step < sampled
-            step_weights = passes * load.body_bytes + rows * load.row_bytes + head * load.head_bytes
+            step_weights = chunks * load.body_bytes + rows * load.row_bytes + head * load.head_bytes
             step_kv = load.kv_bytes(position, rows)
             weights, kv = weights + step_weights, kv + step_kv
             macs += load.macs(position, rows, head)
@@ -75,10 +75,10 @@ def figures(compiled: CompiledModel, jobs: Iterable[tuple[Job, JobResult]]) -> F
 
 
 class Load:
-    """What one pass of a compiled model asks for.
+    """What one chunk of a compiled model asks for.
 
     Attributes:
-        body_bytes: weights, gains and constants of every pass. head_bytes: what sampling adds.
+        body_bytes: weights, gains and constants of every chunk. head_bytes: what sampling adds.
         row_bytes: of one embedding row.
     """
 
@@ -87,9 +87,12 @@ class Load:
         model = compiled.model
         placements = compiled.memory.placements
         body = head = macs = head_macs = 0
+        seen = set()
         for instruction, note in zip(compiled.program, compiled.notes, strict=True):
-            if not note.operand:
+            # What is there for a second chunk, or loaded a layer ahead, is the same operand again.
+            if not note.operand or (note.operand in seen and not instruction.flags & Flag.HEAD):
                 continue
+            seen.add(note.operand)
             operand = placements[note.operand].operand
             size, work = operand.useful_bytes() * operand.copies, operand.n * operand.k * BLOCK * operand.copies
             if instruction.opcode == Opcode.EMBED:
@@ -102,8 +105,8 @@ class Load:
         self._macs, self._head_macs = macs, head_macs
         self._geometry = ModelGeometry.of(compiled.config, model)
 
-    def passes(self, position: int, rows: int) -> int:
-        """Passes that `rows` tokens from `position` take (docs/numerics.md, 10)."""
+    def chunks(self, position: int, rows: int) -> int:
+        """Chunks that `rows` tokens from `position` take (docs/numerics.md, 10)."""
         count = 0
         while rows > 0:
             taken = min(self.compiled.config.vector.chunk, rows, BLOCK - position % BLOCK)
@@ -111,7 +114,7 @@ class Load:
         return count
 
     def kv_bytes(self, position: int, rows: int) -> float:
-        """Keys and values read once per pass and written once per row, exponents included."""
+        """Keys and values read once per chunk and written once per row, exponents included."""
         model = self.compiled.model
         per_position = 2 * model.n_kv_heads * model.head_dim * model.n_layers * (1 + EXPONENT_SHARE)
         read = 0

@@ -1,6 +1,7 @@
 """One pass of a program: the instructions, a method each (``docs/isa.md``)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ from .matrix import matrix_product
 from .memory import KeyValues, page_views, read_pages
 from .numerics import LARGEST, Floats, Words, add, mul, quantize_block
 from .records import TensorWrite
-from .store import AddressRange
+from .store import AddressRange, OnChip
 from .vector import gelu, layer_norm, rms_norm, rope_table, rotate, silu
 
 if TYPE_CHECKING:
@@ -27,6 +28,30 @@ def _float(bits: int) -> np.float32:
     return np.uint32(bits).view(np.float32)
 
 
+@dataclass
+class Chunk:
+    """Tokens that an instruction works on together, and the on-chip memories that are theirs.
+
+    Attributes:
+        position: of the first token. rope: float32 [rows, pairs, 2], what ROPE_TABLE made.
+        last_rows: with all logits, what a NORM of the last row made of every row, by address.
+    """
+
+    position: int
+    tokens: Sequence[int]
+    memories: OnChip
+    rope: Floats = field(init=False)
+    last_rows: dict[int, tuple[Words, Words]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.rope = np.zeros((self.rows, 0, 2), np.float32)
+
+    @property
+    def rows(self) -> int:
+        """Tokens."""
+        return len(self.tokens)
+
+
 class Pass:
     """The state of one pass, reused from pass to pass of a job.
 
@@ -34,7 +59,10 @@ class Pass:
         logits: float32 [rows, vocabulary] of the pass, None if its HEAD instructions did not run.
         candidates: token ids and logits of the last sampled step, best first.
         sampled: the token that SAMPLE chose.
+        now: the chunk of the instruction that runs.
     """
+
+    now: Chunk
 
     def __init__(self, machine: "Machine", sequence: int, all_logits: bool) -> None:
         self.machine = machine
@@ -44,15 +72,12 @@ class Pass:
         self.bits = machine.config.array.activation_bits
         self.candidates: tuple[np.ndarray, Floats] = (np.zeros(0, np.int64), np.zeros(0, np.float32))
 
-    def begin(self, index: int, position: int, tokens: Sequence[int], samples: bool) -> None:
+    def begin(self, index: int, chunks: Sequence[Chunk], samples: bool) -> None:
         """Start the next pass."""
-        self.index, self.position, self.tokens, self.samples = index, position, tokens, samples
-        self.rows = len(tokens)
+        self.index, self.chunks, self.samples = index, chunks, samples
         self.layer, self.layers = 0, 0
-        self.rope = np.zeros((self.rows, 0, 2), np.float32)
         self.logits: Floats | None = None
         self.sampled: int | None = None
-        self._last_rows: dict[int, tuple[Words, Words]] = {}
 
     def loops(self, instruction: Instruction) -> bool:
         """Whether to go back to `src`: advances the layer at a NEXT."""
@@ -68,6 +93,9 @@ class Pass:
         """Run one instruction; the tensors that it wrote."""
         if Flag.HEAD in instruction.flags and not (self.samples or self.all_logits):
             return []
+        if Flag.SECOND in instruction.flags and len(self.chunks) == 1:
+            return []
+        self.now = self.chunks[-1] if instruction.flags & (Flag.SECOND | Flag.HEAD) else self.chunks[0]
         return _OPERATIONS[instruction.opcode](self, instruction)
 
     def nothing(self, _: Instruction) -> Writes:
@@ -81,21 +109,21 @@ class Pass:
 
     def embed(self, i: Instruction) -> Writes:
         """EMBED."""
-        for token in self.tokens:
+        for token in self.now.tokens:
             if not 0 <= token < i.n:
                 raise MachineError(Status.TOKEN_RANGE, token)
-        return self._write(i.dst, self.machine.embed(i, self.tokens))
+        return self._write(i.dst, self.machine.embed(i, self.now.tokens))
 
     def make_rope_table(self, i: Instruction) -> Writes:
         """ROPE_TABLE."""
         constants = self.machine.operand(i, self.layer, np.uint64).astype(np.int64)
-        self.rope = rope_table(np.arange(self.position, self.position + self.rows), constants)
-        return [TensorWrite("rope", 0, self.rope)]
+        self.now.rope = rope_table(np.arange(self.now.position, self.now.position + self.now.rows), constants)
+        return [TensorWrite("rope", 0, self.now.rope)]
 
     def load(self, i: Instruction) -> Writes:
         """LOAD."""
         values = self.machine.operand(i, self.layer, np.float32)
-        self.machine.parameters.rows(i.dst, 1, i.n, 0)[0] = values
+        self.now.memories.parameters.rows(i.dst, 1, i.n, 0)[0] = values
         return [TensorWrite("pm", i.dst, values)]
 
     def norm(self, i: Instruction) -> Writes:
@@ -112,7 +140,7 @@ class Pass:
             y = rms_norm(x, gain, inv_n, eps)
         q, e = quantize_block(y.reshape(len(y), -1, BLOCK), self.bits)
         if last:
-            self._last_rows[i.dst] = (q, e)  # activation memory has room for one row here, all_logits needs all
+            self.now.last_rows[i.dst] = (q, e)  # activation memory has room for one row here, all_logits needs all
             q, e = q[-1:], e[-1:]
         return self._store(i.dst, q, e)
 
@@ -126,15 +154,15 @@ class Pass:
             self.logits = result
             return [TensorWrite("logits", 0, result)]
         if Flag.RESIDUAL in i.flags:
-            result = add(self.machine.scratchpad.read(i.dst, len(result), i.n, i.n // self.lanes), result)
+            result = add(self.now.memories.scratchpad.read(i.dst, len(result), i.n, i.n // self.lanes), result)
         return self._write(i.dst, result)
 
     def _operand_rows(self, i: Instruction) -> tuple[Words, Words]:
         if Flag.LAST_ROW not in i.flags:
-            return self.machine.activations.read(i.src, self.rows, i.k)
-        if self.all_logits and i.src in self._last_rows:
-            return self._last_rows[i.src]
-        return self.machine.activations.read(i.src, 1, i.k)
+            return self.now.memories.activations.read(i.src, self.now.rows, i.k)
+        if self.all_logits and i.src in self.now.last_rows:
+            return self.now.last_rows[i.src]
+        return self.now.memories.activations.read(i.src, 1, i.k)
 
     def quantize(self, i: Instruction) -> Writes:
         """QUANTIZE."""
@@ -145,7 +173,7 @@ class Pass:
             x = gelu(x)
         if Flag.GATED in i.flags:
             x = mul(x, self._read(i.aux & 0xFFFFF, i.k * BLOCK, i.n))
-        return self._store(i.dst, *quantize_block(x.reshape(self.rows, -1, BLOCK), self.bits))
+        return self._store(i.dst, *quantize_block(x.reshape(self.now.rows, -1, BLOCK), self.bits))
 
     def query(self, i: Instruction) -> Writes:
         """QUERY: one attention row for every token, query of the group and KV head that shares the block."""
@@ -153,7 +181,7 @@ class Pass:
         heads = g.kv_heads * g.group
         pitch = heads * g.head_blocks * BLOCK // self.lanes
         x = self._heads(i.src, heads, g, pitch, Flag.ROPE in i.flags)  # [rows, HV x G, KB x 32]
-        x = x.reshape(self.rows, g.kv_heads, g.group, 1, g.head_blocks * BLOCK)
+        x = x.reshape(self.now.rows, g.kv_heads, g.group, 1, g.head_blocks * BLOCK)
         if g.sub_heads > 1:
             lane = np.arange(BLOCK) // g.head_dim
             x = np.where(lane == np.arange(g.sub_heads)[:, None], x, np.float32(0))  # [..., SH, 32]
@@ -168,13 +196,13 @@ class Pass:
     def append(self, i: Instruction) -> Writes:
         """APPEND: into the cache in memory, from where ATTEND reads it; the RTL's tail buffer only saves that way."""
         g = Geometry.decode(i.aux)
-        layout, address = self._page(i, g, self.position)
+        layout, address = self._page(i, g, self.now.position)
         page = page_views(self.machine.memory, address, layout)
-        rows = slice(self.position % BLOCK, self.position % BLOCK + self.rows)
+        rows = slice(self.now.position % BLOCK, self.now.position % BLOCK + self.now.rows)
         quantized = []
         for source, rope in ((i.src, Flag.ROPE in i.flags), (i.dst, False)):
             x = self._heads(source, g.kv_heads, g, i.pitch, rope)
-            q, e = quantize_block(x.reshape(self.rows, g.kv_heads, g.head_blocks, BLOCK), KV_BITS)
+            q, e = quantize_block(x.reshape(self.now.rows, g.kv_heads, g.head_blocks, BLOCK), KV_BITS)
             quantized.append((q.astype(np.int8).transpose(1, 0, 2, 3), e.astype(np.int8).transpose(1, 0, 2)))
         (key, key_exponent), (value, value_exponent) = quantized  # [HV, rows, KB, 32], [HV, rows, KB]
         page.keys[0, :, :, rows] = key.swapaxes(1, 2)
@@ -186,26 +214,26 @@ class Pass:
     def attend(self, i: Instruction) -> Writes:
         """ATTEND."""
         g = Geometry.decode(i.aux)
-        attention_rows = self.rows * g.rows_per_token
+        attention_rows = self.now.rows * g.rows_per_token
         parts = [
-            self.machine.activations.read(i.src + head * i.n, attention_rows, g.head_blocks)
+            self.now.memories.activations.read(i.src + head * i.n, attention_rows, g.head_blocks)
             for head in range(g.kv_heads)
         ]
         queries = Queries(
             np.stack([q for q, _ in parts]),
             np.stack([e for _, e in parts]),
-            self.position + np.arange(attention_rows) // g.rows_per_token,
+            self.now.position + np.arange(attention_rows) // g.rows_per_token,
         )
         y = attend(queries, self._pages(i, g), _float(i.imm), self.bits)
-        y = y.reshape(g.kv_heads, self.rows, g.group, g.sub_heads, -1)
+        y = y.reshape(g.kv_heads, self.now.rows, g.group, g.sub_heads, -1)
         dim, sub = g.head_dim, range(g.sub_heads)
         own = np.stack([y[..., s, s * dim : (s + 1) * dim] for s in sub], axis=1)  # [HV, SH, rows, G, head_dim]
-        result = own.transpose(2, 0, 1, 3, 4).reshape(self.rows, -1)
+        result = own.transpose(2, 0, 1, 3, 4).reshape(self.now.rows, -1)
         return self._write(i.dst, result, i.pitch)
 
     def _pages(self, i: Instruction, g: Geometry) -> KeyValues:
         """All pages of the sequence; what lies past the last position is masked and weighs nothing."""
-        places = [self._page(i, g, p) for p in range(0, self.position + self.rows, BLOCK)]
+        places = [self._page(i, g, p) for p in range(0, self.now.position + self.now.rows, BLOCK)]
         return read_pages(self.machine.memory, [address for _, address in places], places[0][0])
 
     def _page(self, i: Instruction, g: Geometry, position: int) -> tuple[CacheLayout, int]:
@@ -230,32 +258,32 @@ class Pass:
     def _heads(self, word: int, heads: int, g: Geometry, pitch: int, rope: bool) -> Floats:
         """A tensor as [rows, heads, KB x 32], rotated if `rope`, per KV head of a shared block."""
         lanes = g.head_blocks * BLOCK
-        x = self.machine.scratchpad.read(word, self.rows, heads * lanes, pitch)
+        x = self.now.memories.scratchpad.read(word, self.now.rows, heads * lanes, pitch)
         if rope:
-            x = rotate(x.reshape(self.rows, heads * g.sub_heads, -1), self.rope)
-        return x.reshape(self.rows, heads, lanes)
+            x = rotate(x.reshape(self.now.rows, heads * g.sub_heads, -1), self.now.rope)
+        return x.reshape(self.now.rows, heads, lanes)
 
     def _parameters(self, element: int, n: int) -> Floats:
-        values: Floats = self.machine.parameters.read(element // self.lanes, 1, n, 0)[0]
+        values: Floats = self.now.memories.parameters.read(element // self.lanes, 1, n, 0)[0]
         return values
 
     def _read(self, word: int, width: int, n: int) -> Floats:
         """The first n elements of every row, the rest of `width` +0."""
-        x = np.zeros((self.rows, width), np.float32)
-        x[:, :n] = self.machine.scratchpad.read(word, self.rows, n, width // self.lanes)
+        x = np.zeros((self.now.rows, width), np.float32)
+        x[:, :n] = self.now.memories.scratchpad.read(word, self.now.rows, n, width // self.lanes)
         return x
 
     def _write(self, word: int, values: Floats, pitch: int | None = None) -> Writes:
         """Store [rows, width] in the scratchpad, rows `pitch` words apart; None: one after the other."""
         rows, width = values.shape
         pitch = width // self.lanes if pitch is None else pitch
-        self.machine.scratchpad.rows(word, rows, width, pitch)[:] = values
+        self.now.memories.scratchpad.rows(word, rows, width, pitch)[:] = values
         self.machine.saturated |= bool(values.max() == LARGEST or values.min() == -LARGEST)
         return [TensorWrite("spm", word, values, pitch=pitch)]
 
     def _store(self, word: int, q: Words, exponents: Words) -> Writes:
         """Store quantized rows in the activation memory."""
-        self.machine.activations.write(word, q, exponents)
+        self.now.memories.activations.write(word, q, exponents)
         return [TensorWrite("am", word, q, exponents)]
 
 

@@ -13,11 +13,11 @@ from ..arch.formats import BLOCK, FORMAT_BY_CODE
 from ..arch.isa import FIELDS, INSTRUCTION_BYTES, Instruction, Opcode, Status
 from ..arch.layout import MatmulLayout
 from .errors import MachineError, UnwrittenRead
-from .execute import Pass
+from .execute import Chunk, Pass
 from .memory import Bytes, Weights, gather_rows, region, unpack_weights
 from .numerics import Floats, add
 from .records import Result, Retired
-from .store import ActivationMemory, AddressRange, FloatMemory
+from .store import AddressRange, OnChip
 
 OnRetire = Callable[[Retired], None]
 
@@ -60,9 +60,7 @@ class Machine:
         self.chunk = config.vector.chunk if chunk is None else chunk
         if not 1 <= self.chunk <= config.vector.chunk:
             raise ValueError(f"chunk = {chunk}: must be from 1 to vector.chunk = {config.vector.chunk}")
-        self.scratchpad = FloatMemory("scratchpad", config.vector.scratchpad_words, config.vector.lanes)
-        self.parameters = FloatMemory("parameter memory", config.vector.parameter_words, config.vector.lanes)
-        self.activations = ActivationMemory(config)
+        self.memories = tuple(OnChip(config) for _ in range(config.vector.chunks))
         self.saturated = False
         self._tables: dict[int, list[int]] = {}
         self._weights: dict[tuple[int, int, int, int], Weights] = {}
@@ -141,11 +139,19 @@ class Machine:
         logits: list[Floats] = []
         pending, passes = list(tokens), 0
         work = Pass(self, sequence, all_logits)
+        # All logits are those of a pass's only chunk: HEAD instructions run on the last one.
+        memories = self.memories[:1] if all_logits else self.memories
         while pending:
-            rows = min(self.chunk, len(pending), BLOCK - position % BLOCK)
-            work.begin(passes, position, pending[:rows], samples=steps > 0 and rows == len(pending))
+            chunks: list[Chunk] = []
+            for memory in memories:
+                if pending:
+                    rows = min(self.chunk, len(pending), BLOCK - position % BLOCK)
+                    memory.clear()
+                    chunks.append(Chunk(position, pending[:rows], memory))
+                    pending, position = pending[rows:], position + rows
+            work.begin(passes, chunks, samples=steps > 0 and not pending)
             self._run_pass(work, on_retire)
-            pending, position, passes = pending[rows:], position + rows, passes + 1
+            passes += 1
             if work.logits is not None:
                 logits.append(work.logits)
             if work.samples and work.sampled is not None:
@@ -173,8 +179,6 @@ class Machine:
             self.page(sequence, first)
 
     def _run_pass(self, work: Pass, on_retire: OnRetire | None) -> None:
-        for memory in (self.scratchpad, self.parameters, self.activations):
-            memory.clear()
         counter = 0
         while True:
             instruction = self._fetch(counter)
@@ -186,7 +190,9 @@ class Machine:
                 raise UnwrittenRead(f"instruction {counter} ({instruction.opcode.name}): {error}") from None
             if tensors and on_retire is not None:
                 on_retire(
-                    Retired(work.index, counter, work.layer, work.position, work.rows, instruction, tuple(tensors))
+                    Retired(
+                        work.index, counter, work.layer, work.now.position, work.now.rows, instruction, tuple(tensors)
+                    )
                 )
             if instruction.opcode == Opcode.END:
                 return

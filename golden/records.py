@@ -45,8 +45,8 @@ class Retired:
         pass_index: passes of the job before this one.
         index: of the instruction in the program.
         layer: iteration of the loop, 0 outside.
-        position: of the pass's first row.
-        rows: of the pass.
+        position: of its chunk's first row.
+        rows: of its chunk.
         instruction: itself.
         tensors: what it wrote.
     """

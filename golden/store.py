@@ -103,3 +103,18 @@ class ActivationMemory:
             row, block = np.argwhere(exponents == _UNWRITTEN)[0]
             raise UnwrittenRead(f"activation memory word {word}: row {row}, block {block} of [{rows}, {blocks}]")
         return q, exponents
+
+
+class OnChip:
+    """The memories that belong to one chunk: scratchpad, parameter memory, activation memory."""
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        vector = config.vector
+        self.scratchpad = FloatMemory("scratchpad", vector.scratchpad_words, vector.lanes)
+        self.parameters = FloatMemory("parameter memory", vector.parameter_words, vector.lanes)
+        self.activations = ActivationMemory(config)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for memory in (self.scratchpad, self.parameters, self.activations):
+            memory.clear()

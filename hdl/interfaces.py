@@ -2,7 +2,7 @@
 
 `Interfaces(config)` makes every layout of a config. Memories answer one cycle after the address (`ReadPort`); writes
 are unconditional (`en`). Units that execute instructions take a `Command` on a stream and pulse `done` when everything
-they write is visible; one instruction runs at a time, except for the stream unit, which runs ahead.
+they write is visible; of each chunk one instruction runs at a time, except for the stream unit, which runs ahead.
 """
 
 from amaranth import signed, unsigned
@@ -30,12 +30,13 @@ COMMAND = data.StructLayout(
         "position": 20,
         "sequence": 6,
         "token": 20,
+        "chunk": 1,
     }
 )
 """An instruction in its context.
 
-layer: current layer. rows: tokens of this pass, 1 to 32. position: of the pass's first token. sequence: block table.
-token: index of the pass's first token in the token memory.
+layer: current layer. rows: tokens of its chunk, 1 to 32. position: of the chunk's first token. sequence: block table.
+token: index of the chunk's first token in the token memory. chunk: which one of its pass, and whose memories it uses.
 """
 
 ACCUMULATOR_BANKS = 2
@@ -123,6 +124,7 @@ class Interfaces:
             {
                 "take_tile": 1,
                 "probabilities": 1,
+                "chunk": 1,
                 "address": 20,
                 "accumulator": self.accumulator,
                 "first": 1,

@@ -49,6 +49,7 @@ def build_device(
         f"#define {name} {value}"
         for name, value in (
             ("BUS_BYTES", derive(config).bus_bytes),
+            ("CHUNKS", config.vector.chunks),
             ("WITH_TRACE", int(trace)),
             ("WITH_WAVES", int(waves)),
         )

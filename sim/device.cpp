@@ -10,7 +10,7 @@
 
 #include "Vtop.h"
 #include "memory.hpp"
-#include "ports.h"  // BUS_BYTES, WITH_TRACE, WITH_WAVES: written by the build
+#include "ports.h"  // BUS_BYTES, CHUNKS, WITH_TRACE, WITH_WAVES: written by the build
 #include "verilated.h"
 #if WITH_WAVES
 #include "verilated_vcd_c.h"
@@ -35,7 +35,7 @@ using List = std::vector<Record>;
 struct __attribute__((packed)) ScratchpadWrite {
     uint32_t address;
     uint32_t mask;
-    uint8_t data[sizeof(Vtop::trace_spm_data)];
+    uint8_t data[sizeof(Vtop::trace_spm_0_data)];
 };
 struct __attribute__((packed)) ActivationWrite {
     uint32_t address;
@@ -53,6 +53,14 @@ struct __attribute__((packed)) Retirement {
     uint32_t activation;
     uint32_t cache;
     uint64_t cycle;
+};
+
+// What one chunk wrote: between two of its retirements, the instruction that retires second.
+struct Log {
+    List<ScratchpadWrite> scratchpad;
+    List<ActivationWrite> activation;
+    List<CacheWrite> cache;
+    List<Retirement> retired;
 };
 #endif
 
@@ -146,10 +154,7 @@ class Device {
     }
 
 #if WITH_TRACE
-    List<ScratchpadWrite> scratchpad;
-    List<ActivationWrite> activation;
-    List<CacheWrite> cache;
-    List<Retirement> retired;
+    Log logs[CHUNKS];
     bool tracing = false;
 #endif
 
@@ -234,22 +239,33 @@ class Device {
     }
 
     void record() {
-        if (top_->trace_spm_en) {
-            scratchpad.push_back({uint32_t(top_->trace_spm_address), uint32_t(top_->trace_spm_mask), {}});
-            copy(scratchpad.back(), top_->trace_spm_data);
-        }
         if (top_->trace_am_en) {
-            activation.push_back({uint32_t(top_->trace_am_address), uint32_t(top_->trace_am_mask), {}});
-            copy(activation.back(), top_->trace_am_data);
+            auto& list = logs[top_->trace_am_chunk].activation;
+            list.push_back({uint32_t(top_->trace_am_address), uint32_t(top_->trace_am_mask), {}});
+            copy(list.back(), top_->trace_am_data);
         }
         if (top_->trace_kv_en) {
-            cache.push_back({});
-            copy(cache.back(), top_->trace_kv_data);
+            auto& list = logs[top_->trace_kv_chunk].cache;
+            list.push_back({});
+            copy(list.back(), top_->trace_kv_data);
         }
-        if (top_->trace_retired)
-            retired.push_back({uint32_t(top_->trace_index), uint32_t(top_->trace_layer), uint32_t(top_->trace_pass),
-                               uint32_t(scratchpad.size()), uint32_t(activation.size()), uint32_t(cache.size()),
-                               cycles_});
+#define RECORD_CHUNK(CHUNK)                                                                                       \
+    if (top_->trace_spm_##CHUNK##_en) {                                                                           \
+        auto& list = logs[CHUNK].scratchpad;                                                                      \
+        list.push_back({uint32_t(top_->trace_spm_##CHUNK##_address), uint32_t(top_->trace_spm_##CHUNK##_mask), {}}); \
+        copy(list.back(), top_->trace_spm_##CHUNK##_data);                                                        \
+    }                                                                                                             \
+    if (top_->trace_##CHUNK##_retired)                                                                            \
+        retire(logs[CHUNK], top_->trace_##CHUNK##_index, top_->trace_##CHUNK##_layer, top_->trace_##CHUNK##_pass)
+        RECORD_CHUNK(0);
+#if CHUNKS > 1
+        RECORD_CHUNK(1);
+#endif
+    }
+
+    void retire(Log& log, uint32_t index, uint32_t layer, uint32_t pass) {
+        log.retired.push_back({index, layer, pass, uint32_t(log.scratchpad.size()), uint32_t(log.activation.size()),
+                               uint32_t(log.cache.size()), cycles_});
     }
 #endif
 
@@ -303,11 +319,12 @@ int celosia_open_waves(void* device, const char* path) { return static_cast<Devi
 void celosia_trace(void* device, int enable) { static_cast<Device*>(device)->tracing = enable; }
 void celosia_trace_clear(void* device) {
     auto* d = static_cast<Device*>(device);
-    d->scratchpad.clear(), d->activation.clear(), d->cache.clear(), d->retired.clear();
+    for (Log& log : d->logs) log.scratchpad.clear(), log.activation.clear(), log.cache.clear(), log.retired.clear();
 }
-// The list `which` (0 scratchpad, 1 activation, 2 cache, 3 retired): its records and their size; returns their number.
-uint64_t celosia_trace_list(void* device, int which, const void** data, uint32_t* record_bytes) {
-    auto* d = static_cast<Device*>(device);
+// The list `which` (0 scratchpad, 1 activation, 2 cache, 3 retired) of a chunk: its records and their size; returns
+// their number.
+uint64_t celosia_trace_list(void* device, int chunk, int which, const void** data, uint32_t* record_bytes) {
+    const Log* d = &static_cast<Device*>(device)->logs[chunk];
     auto give = [&](const auto& list) {
         *data = list.data();
         *record_bytes = sizeof(list[0]);

@@ -194,7 +194,7 @@ class RtlDevice:
 
     def trace_types(self) -> tuple[np.dtype, np.dtype, np.dtype, np.dtype]:
         """Record types of the lists: scratchpad, activation, cache, retired. `data` is a port, little endian."""
-        sizes = [self._list(which)[1] for which in range(4)]
+        sizes = [self._list(0, which)[1] for which in range(4)]
         return (
             np.dtype([("address", "<u4"), ("mask", "<u4"), ("data", "u1", (sizes[0] - 8,))]),
             np.dtype([("address", "<u4"), ("banks", "<u4"), ("data", "u1", (sizes[1] - 8,))]),
@@ -206,27 +206,30 @@ class RtlDevice:
         )
 
     def writes(self) -> Iterator[Writes]:
-        """What was written since the last call, one item per retired instruction; then forget it.
+        """What was written since the last call, one item per retired instruction, chunk by chunk; then forget it.
 
         Call it when the device is idle: what follows the last retirement is forgotten too.
         """
-        lists = [self._records(which, dtype) for which, dtype in enumerate(self.trace_types())]
+        chunks = range(self.config.vector.chunks)
+        types = self.trace_types()
+        logs = [[self._records(chunk, which, dtype) for which, dtype in enumerate(types)] for chunk in chunks]
         self._library.celosia_trace_clear(self._handle)
-        scratchpad, activation, cache, retired = lists
-        start = (0, 0, 0)
-        for record in retired:
-            end = (int(record["scratchpad"]), int(record["activation"]), int(record["cache"]))
-            parts = [part[a:b] for part, a, b in zip((scratchpad, activation, cache), start, end, strict=True)]
-            yield Writes(int(record["index"]), int(record["layer"]), int(record["pass"]), int(record["cycle"]), *parts)
-            start = end
+        for scratchpad, activation, cache, retired in logs:
+            start = (0, 0, 0)
+            for record in retired:
+                end = (int(record["scratchpad"]), int(record["activation"]), int(record["cache"]))
+                parts = [part[a:b] for part, a, b in zip((scratchpad, activation, cache), start, end, strict=True)]
+                index, layer, pass_index = int(record["index"]), int(record["layer"]), int(record["pass"])
+                yield Writes(index, layer, pass_index, int(record["cycle"]), *parts)
+                start = end
 
-    def _list(self, which: int) -> tuple[int, int, int]:
+    def _list(self, chunk: int, which: int) -> tuple[int, int, int]:
         data, size = ctypes.c_void_p(), ctypes.c_uint32()
-        count = self._library.celosia_trace_list(self._handle, which, ctypes.byref(data), ctypes.byref(size))
+        count = self._library.celosia_trace_list(self._handle, chunk, which, ctypes.byref(data), ctypes.byref(size))
         return int(count), int(size.value), int(data.value or 0)
 
-    def _records(self, which: int, dtype: np.dtype) -> NDArray[np.void]:
-        count, size, address = self._list(which)
+    def _records(self, chunk: int, which: int, dtype: np.dtype) -> NDArray[np.void]:
+        count, size, address = self._list(chunk, which)
         if count == 0:
             return np.zeros(0, dtype)
         buffer = (ctypes.c_uint8 * (count * size)).from_address(address)
@@ -267,7 +270,10 @@ def _declare(library: ctypes.CDLL) -> None:
         "celosia_open_waves": (ctypes.c_int, [handle, ctypes.c_char_p]),
         "celosia_trace": (None, [handle, ctypes.c_int]),
         "celosia_trace_clear": (None, [handle]),
-        "celosia_trace_list": (long, [handle, ctypes.c_int, ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(word)]),
+        "celosia_trace_list": (
+            long,
+            [handle, ctypes.c_int, ctypes.c_int, ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(word)],
+        ),
     }
     for name, (result, arguments) in signatures.items():
         if hasattr(library, name):

@@ -15,7 +15,8 @@ from .compiled import CompiledModel, Note
 from .errors import FitError, Misfit
 from .fit import apply, size_misfits, structural_misfits
 from .geometry import ModelGeometry
-from .memory import MemoryMap, map_memory
+from .memory import MemoryMap, Placement, map_memory
+from .overlap import overlap
 from .pack import pack_floats, pack_matrix, pack_rope
 from .program import Operand, Operation, build_program
 from .weights import AUTO, FormatPlan, arrange, arrange_vector, choose_formats, plain_rows, row_order
@@ -67,6 +68,7 @@ def plan(config: AcceleratorConfig, model: ModelConfig, formats: FormatPlan, con
     geometry = ModelGeometry.of(sized, model)
     operations = build_program(geometry, formats)
     allocation = allocate(operations)
+    operations = overlap(operations, sized.vector.chunks)
     memory = map_memory(geometry, operations)
     misfits += size_misfits(sized, geometry, operations, allocation, memory)
     if misfits:
@@ -90,8 +92,7 @@ def _context_misfit(model: ModelConfig, wanted: int) -> Misfit:
 
 def _encode(operation: Operation, geometry: ModelGeometry, allocation: Allocation, memory: MemoryMap) -> Instruction:
     """Names to addresses."""
-    place = memory.placements[operation.operand.name] if operation.operand else None
-    base, stride = (place.base % (1 << FIELDS["base"]), place.stride) if place else (0, 0)
+    base, stride = _operand(operation, memory.placements[operation.operand.name]) if operation.operand else (0, 0)
     if operation.cached:
         base, stride = geometry.cache.page_bytes, geometry.cache.layer_bytes
     source = allocation.base[operation.src.name] if operation.src else 0
@@ -109,6 +110,14 @@ def _encode(operation: Operation, geometry: ModelGeometry, allocation: Allocatio
         imm=operation.imm,
         aux=allocation.base[operation.gate.name] if operation.gate else operation.aux,
     )
+
+
+def _operand(operation: Operation, place: Placement) -> tuple[int, int]:
+    """Base and stride of an operand."""
+    if operation.layer is not None:
+        return place.at(operation.layer), 0
+    # The last layer's loads for the layer after read what follows in the image, for nobody.
+    return (place.base + operation.ahead * place.stride) % (1 << FIELDS["base"]), place.stride
 
 
 def compile_model(

@@ -82,7 +82,10 @@ class Operand:
 
 @dataclass(frozen=True)
 class Operation:
-    """An instruction whose operands are names. `src`, `dst` and `gate` become addresses, `operand` base and stride."""
+    """An instruction whose operands are names. `src`, `dst` and `gate` become addresses, `operand` base and stride.
+
+    ahead: layers from that of the loop to that of the operand. layer: of the operand, of an operation outside loops.
+    """
 
     opcode: Opcode
     flags: Flag = NONE
@@ -98,6 +101,8 @@ class Operation:
     aux: int = 0
     cached: bool = False
     target: int | None = None
+    ahead: int = 0
+    layer: int | None = None
 
     @property
     def buffers(self) -> tuple[Buffer, ...]:
@@ -162,8 +167,9 @@ class ProgramBuilder:
         self._norm("attention_norm", x, normed)
         q, k = self._rows("q", g.query_width), self._rows("k", g.kv_width)
         v, o = self._rows("v", g.kv_width), self._rows("o", g.output_width)
-        for name, dst in (("wq", q), ("wk", k), ("wv", v)):
-            self._matmul(name, normed, dst, bias=model.qkv_bias)
+        beside = NONE if model.qkv_bias else Flag.BESIDE
+        for name, dst, flags in (("wq", q, NONE), ("wk", k, beside), ("wv", v, beside)):
+            self._matmul(name, normed, dst, bias=model.qkv_bias, flags=flags)
         queries = Buffer("queries", AM, a.kv_heads * g.query_words, g.query_width)
         geometry = a.encode()
         self._add(Opcode.QUERY, rope, src=q, dst=queries, pitch=g.query_words, aux=geometry)
@@ -193,7 +199,8 @@ class ProgramBuilder:
         if model.gated:
             src, gate, act = self._rows("gate", model.hidden_dim), up, act | Flag.GATED
             self._matmul("w_gate", normed, src, bias=model.mlp_bias)
-        self._matmul("w_up", normed, up, bias=model.mlp_bias)
+        beside = Flag.BESIDE if model.gated and not model.mlp_bias else NONE
+        self._matmul("w_up", normed, up, bias=model.mlp_bias, flags=beside)
         self._add(
             Opcode.QUANTIZE, act, src=src, dst=hidden, gate=gate, n=model.hidden_dim, k=self.geometry.hidden_blocks
         )

@@ -139,6 +139,7 @@ class AttentionUnit(wiring.Component):
             output.group_words.eq(group_words),
         ]
         m.d.comb += [unit.launch.eq(launch) for unit in (schedule, softmax, output)]
+        m.d.comb += micro_ops.chunk.eq(command.chunk)
         m.d.comb += [unit.head_blocks.eq(geometry.head_blocks) for unit in (schedule, merger, micro_ops, softmax)]
         m.d.comb += [unit.rows.eq(command.rows) for unit in (merger, softmax, output)]
         m.d.comb += [unit.position.eq(command.position) for unit in (merger, softmax)]

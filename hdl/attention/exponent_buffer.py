@@ -30,7 +30,7 @@ class ExponentBuffer(wiring.Component):
     i : In(stream.Signature(beat)), exponent beats
     tail : Out(read_port), exponents of the tail buffer
     keys : In(read_port), address: block
-    values : In(read_port), address: block, then slot
+    values : In(read_port), a block for each quantizer; address: block / quantizers, then slot
     """
 
     def __init__(self, *, interfaces: Interfaces) -> None:
@@ -47,7 +47,7 @@ class ExponentBuffer(wiring.Component):
                 "i": In(stream.Signature(self.bus_bytes * 8)),
                 "tail": Out(tail_ports(interfaces)["exponents"]),
                 "keys": In(read_port(shape.block_bits, BLOCK * 8)),
-                "values": In(read_port(shape.block_bits + shape.slot_bits, BLOCK * 8)),
+                "values": In(read_port(shape.exponent_bits, shape.quantizers * BLOCK * 8)),
             }
         )
 
@@ -56,20 +56,21 @@ class ExponentBuffer(wiring.Component):
         shape = self.shape
         m.submodules.keys = keys = memory.Memory(shape=BLOCK * 8, depth=1 << shape.block_bits, init=[])
         m.submodules.values = values = memory.Memory(
-            shape=BLOCK * 8, depth=1 << (shape.block_bits + shape.slot_bits), init=[]
+            shape=shape.quantizers * BLOCK * 8, depth=1 << shape.exponent_bits, init=[]
         )
         block = Signal(4)
         value = Signal()
         write = Signal(BLOCK)
         word = Signal(BLOCK * 8)
+        pair = bits_for(shape.quantizers)
         key_port, value_port = keys.write_port(granularity=8), values.write_port(granularity=8)
         m.d.comb += [
             key_port.addr.eq(block[: shape.block_bits]),
             key_port.data.eq(word),
             key_port.en.eq(Mux(value, 0, write)),
-            value_port.addr.eq(Cat(block[: shape.block_bits], self.page.slot)),
-            value_port.data.eq(word),
-            value_port.en.eq(Mux(value, write, 0)),
+            value_port.addr.eq(Cat(block[pair:][: shape.block_bits - pair], self.page.slot)),
+            value_port.data.eq(word.replicate(shape.quantizers)),
+            value_port.en.eq(Mux(value, write, 0) << (block[:pair] * BLOCK)),
         ]
         for store, ours in ((keys, self.keys), (values, self.values)):
             port = store.read_port()

@@ -34,7 +34,7 @@ class KvMerger(wiring.Component):
     i_payload : In(stream.Signature(C x 32 bytes))
     i_exponents : In(stream.Signature(beat))
     tail_words, tail_exponents : Out(read_port), of the tail buffer
-    exponents : In(read_port), V's; address: block, then slot
+    exponents : In(read_port), V's, a block for each quantizer; address: block / quantizers, then slot
     page_done : In(1), pulse: the softmax needs the exponents of the oldest page no more
     o : Out(stream.Signature(tile))
     """
@@ -53,7 +53,7 @@ class KvMerger(wiring.Component):
                 "i_exponents": In(stream.Signature(interfaces.bus_bytes * 8)),
                 "tail_words": Out(tail["words"]),
                 "tail_exponents": Out(tail["exponents"]),
-                "exponents": In(read_port(shape.block_bits + shape.slot_bits, BLOCK * 8)),
+                "exponents": In(read_port(shape.exponent_bits, shape.quantizers * BLOCK * 8)),
                 "page_done": In(1),
                 "o": Out(stream.Signature(interfaces.tile)),
             }

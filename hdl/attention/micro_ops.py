@@ -22,6 +22,7 @@ class MicroOps(wiring.Component):
     Members
     -------
     head_blocks : In(4)
+    chunk : In(1), whose queries
     i : In(stream.Signature(page_job))
     page_done : In(1), pulse: the softmax has done another page
     o : Out(stream.Signature(micro_op))
@@ -34,6 +35,7 @@ class MicroOps(wiring.Component):
         super().__init__(
             {
                 "head_blocks": In(4),
+                "chunk": In(1),
                 "i": In(stream.Signature(shape.page_job)),
                 "page_done": In(1),
                 "o": Out(stream.Signature(interfaces.micro_op)),
@@ -68,6 +70,7 @@ class MicroOps(wiring.Component):
         m.d.comb += [
             op.take_tile.eq(group == 0),
             op.probabilities.eq(page.value),
+            op.chunk.eq(self.chunk),
             op.accumulator.eq(Cat(accumulator, ~page.value)),
             op.tag.kind.eq(Mux(page.value, ResultKind.OUTPUT, ResultKind.SCORE)),
             op.tag.slot.eq(page.slot),

@@ -29,7 +29,7 @@ class AttentionOutput(wiring.Component):
     head_dim : In(12), elements of a head, a multiple of V
     group_words : In(20), group x head_dim / V
     i : In(stream.Signature(result)), the tag's `end` marks the last one of a pass
-    reciprocals : Out(read_port), 1 / total; address: row of the pass, then parity of the pass
+    reciprocals : Out(read_port), 1 / total; address: row of the pass, then slot of its last page
     spm : Out(write_port)
     done : Out(1), pulse: the last word of the last virtual head is written
     """
@@ -51,7 +51,7 @@ class AttentionOutput(wiring.Component):
                 "head_dim": In(12),
                 "group_words": In(20),
                 "i": In(stream.Signature(interfaces.result)),
-                "reciprocals": Out(read_port(shape.state_bits + 1, FLOAT)),
+                "reciprocals": Out(read_port(shape.state_bits + shape.slot_bits, FLOAT)),
                 "spm": Out(write_port(interfaces.spm_address, interfaces.vector, shape.lanes)),
                 "done": Out(1),
             }
@@ -70,9 +70,11 @@ class AttentionOutput(wiring.Component):
         row = Signal(max(1, shape.row_bits))
         part = Signal(max(1, bits_for(self.parts)))
         head = Signal(8)
-        parity = Signal()
         issue = Signal()
         final = Signal()
+        # A head has many cycles: what takes an adder and a comparison is ready before its last row.
+        last_head = Signal()
+        m.d.sync += last_head.eq(head + 1 == self.heads)
         with m.If(self.launch):
             m.d.sync += head.eq(0)
         with m.FSM(name="output"):
@@ -94,11 +96,10 @@ class AttentionOutput(wiring.Component):
                         m.d.comb += [walk.step.eq(~tag.end), walk.finish.eq(tag.end)]
                         m.next = "Wait For Result"
                         with m.If(tag.end):
-                            m.d.sync += parity.eq(~parity)
                             with m.If(~walk.next_valid):
                                 m.d.sync += head.eq(head + 1)
-                                m.d.comb += final.eq(head + 1 == self.heads)
-        self._write(m, walk, result, row, part, parity, issue, final)
+                                m.d.comb += final.eq(last_head)
+        self._write(m, walk, result, row, part, issue, final)
         return m
 
     def _write(
@@ -108,7 +109,6 @@ class AttentionOutput(wiring.Component):
         result: Signal,
         row: Signal,
         part: Signal,
-        parity: Signal,
         issue: Signal,
         final: Signal,
     ) -> None:
@@ -124,7 +124,9 @@ class AttentionOutput(wiring.Component):
             offset.eq(Mux(walk.sub[0], self.head_dim, 0) + Mux(walk.sub[1], self.head_dim << 1, 0)),
             dim.eq(Cat(C(0, bits_for(width)), channel, result.tag.group[:9]) - offset),
             self.reciprocals.en.eq(issue),
-            self.reciprocals.address.eq(Cat(row[: shape.row_bits], result.tag.row_group[: shape.group_bits], parity)),
+            self.reciprocals.address.eq(
+                Cat(row[: shape.row_bits], result.tag.row_group[: shape.group_bits], result.tag.slot)
+            ),
         ]
         address = Signal(20, reset_less=True)
         mask = Signal(shape.lanes, reset_less=True)

@@ -1,7 +1,9 @@
 """The order of K and V segments in an ATTEND, as docs/isa.md gives it."""
 
+from typing import Any
+
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..interfaces import Interfaces
@@ -9,7 +11,10 @@ from .shape import AttentionShape
 
 
 class PageSchedule(wiring.Component):
-    """For each virtual head, each pass of at most `groups_per_pass` row groups: K of page i, V of page i - S.
+    """Pages of all passes (of at most `groups_per_pass` row groups) of all virtual heads, in a row: K of one, then V of
+    the one S before it.
+
+    K runs ahead of V across passes and heads: only the first S pages of an instruction have no V beside them.
 
     Parameters
     ----------
@@ -46,71 +51,86 @@ class PageSchedule(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         shape, job = self.shape, self.o.payload
-        head = Signal(8)
-        head_block = Signal(12)
-        head_address = Signal(20)
-        address = Signal(20)
-        left = Signal(10)
-        key_page = Signal(16)
-        value_page = Signal(16)
-        key_slot = Signal(shape.slot_bits)
-        value_slot = Signal(shape.slot_bits)
+        keys, values = Signal(_cursor(shape), name="keys"), Signal(_cursor(shape), name="values")
+        ahead = Signal(range(self.lag + 2))
+        now = Signal(_cursor(shape))
         m.d.comb += [
-            job.groups.eq(Mux(left < self.groups_per_pass, left, self.groups_per_pass)),
-            job.address.eq(address),
-            job.head_block.eq(head_block),
+            job.slot.eq(now.slot),
+            job.first.eq(now.page == 0),
+            job.last.eq(now.page + 1 == self.pages),
+            job.groups.eq(Mux(now.left < self.groups_per_pass, now.left, self.groups_per_pass)),
+            job.address.eq(now.address),
+            job.head_block.eq(now.head_block),
         ]
-
-        def start_head(start: object) -> None:
-            m.d.sync += [head_address.eq(start), address.eq(start), left.eq(self.groups)]
-
-        def next_slot(slot: Signal) -> None:
-            m.d.sync += slot.eq(Mux(slot == shape.slots - 1, 0, slot + 1))
-
         with m.FSM(name="schedule"):
             with m.State("Idle"):
-                m.d.sync += [head.eq(0), head_block.eq(0), key_page.eq(0), value_page.eq(0)]
-                start_head(self.address)
+                for cursor in (keys, values):
+                    m.d.sync += [
+                        cursor.eq(0),
+                        cursor.slot.eq(cursor.slot),
+                        cursor.left.eq(self.groups),
+                        cursor.address.eq(self.address),
+                        cursor.head_address.eq(self.address),
+                    ]
+                m.d.sync += ahead.eq(0)
                 with m.If(self.launch):
                     m.next = "Keys"
             with m.State("Keys"):
-                m.d.comb += [
-                    self.o.valid.eq(key_page < self.pages),
-                    job.slot.eq(key_slot),
-                    job.first.eq(key_page == 0),
-                    job.last.eq(key_page + 1 == self.pages),
-                ]
-                with m.If(self.o.ready | ~self.o.valid):
-                    m.d.sync += key_page.eq(key_page + 1)
-                    with m.If(self.o.valid):
-                        next_slot(key_slot)
-                    with m.If(key_page >= self.lag):
-                        m.next = "Values"
-            with m.State("Values"):
-                m.d.comb += [
-                    self.o.valid.eq(1),
-                    job.value.eq(1),
-                    job.slot.eq(value_slot),
-                    job.first.eq(value_page == 0),
-                    job.last.eq(value_page + 1 == self.pages),
-                ]
+                m.d.comb += [now.eq(keys), self.o.valid.eq(1)]
                 with m.If(self.o.ready):
-                    m.d.sync += value_page.eq(value_page + 1)
-                    next_slot(value_slot)
+                    self._advance(m, keys)
+                    m.d.sync += ahead.eq(ahead + 1)
+                    m.next = "Decide"
+            with m.State("Decide"):
+                with m.If((ahead > self.lag) | (keys.head == self.heads)):
+                    m.next = "Values"
+                with m.Else():
                     m.next = "Keys"
-                    with m.If(job.last):
-                        m.next = "Next Pass"
-            with m.State("Next Pass"):
-                m.d.sync += [
-                    key_page.eq(0),
-                    value_page.eq(0),
-                    left.eq(left - self.groups_per_pass),
-                    address.eq(address + self.pass_words),
-                ]
-                m.next = "Keys"
-                with m.If(left <= self.groups_per_pass):
-                    m.d.sync += [head.eq(head + 1), head_block.eq(head_block + self.head_blocks)]
-                    start_head(head_address + self.head_words)
-                    with m.If(head + 1 == self.heads):
-                        m.next = "Idle"
+            with m.State("Values"):
+                m.d.comb += [now.eq(values), job.value.eq(1), self.o.valid.eq(1)]
+                with m.If(self.o.ready):
+                    self._advance(m, values)
+                    m.d.sync += ahead.eq(ahead - 1)
+                    m.next = "Keys"
+                    with m.If(keys.head == self.heads):
+                        m.next = "Values"
+                        with m.If(ahead == 1):
+                            m.next = "Idle"
         return m
+
+    def _advance(self, m: Module, cursor: Any) -> None:
+        """To the next page, of the next pass, of the next virtual head."""
+        m.d.sync += [
+            cursor.page.eq(cursor.page + 1),
+            cursor.slot.eq(Mux(cursor.slot == self.shape.slots - 1, 0, cursor.slot + 1)),
+        ]
+        with m.If(cursor.page + 1 == self.pages):
+            m.d.sync += [
+                cursor.page.eq(0),
+                cursor.left.eq(cursor.left - self.groups_per_pass),
+                cursor.address.eq(cursor.address + self.pass_words),
+            ]
+            with m.If(cursor.left <= self.groups_per_pass):
+                start = cursor.head_address + self.head_words
+                m.d.sync += [
+                    cursor.head.eq(cursor.head + 1),
+                    cursor.head_block.eq(cursor.head_block + self.head_blocks),
+                    cursor.head_address.eq(start),
+                    cursor.address.eq(start),
+                    cursor.left.eq(self.groups),
+                ]
+
+
+def _cursor(shape: AttentionShape) -> data.StructLayout:
+    """A place in the order of pages, passes and virtual heads. left: row groups of this pass and the following ones."""
+    return data.StructLayout(
+        {
+            "head": 8,
+            "left": 10,
+            "page": 16,
+            "slot": shape.slot_bits,
+            "head_block": 12,
+            "head_address": 20,
+            "address": 20,
+        }
+    )

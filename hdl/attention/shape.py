@@ -24,6 +24,9 @@ class AttentionShape:
         Tiles of one block: 32 / C.
     words : int
         Words of V lanes in a block: 32 / V.
+    quantizers : int
+        Blocks of V against which a row's probabilities are quantized at once: 2 where one would hold up the array,
+        which takes 2 x KB x 32 / C cycles for R rows of a page, K and V, and a quantizer KB x 32 / V for each row.
     slot_bits, group_bits, block_bits, row_bits : int
         Bits of an index of a slot, a row group of a pass, a block and a row of a group.
     page_job : data.StructLayout
@@ -42,6 +45,9 @@ class AttentionShape:
         self.blocks = config.vector.max_head_dim // BLOCK
         self.tiles = BLOCK // self.channels
         self.words = BLOCK // self.lanes
+        # A quarter faster than the array, so that neither waits for the other where their paces meet.
+        crowded = 5 * self.rows * self.channels > 8 * self.lanes
+        self.quantizers = 2 if self.blocks > 1 and crowded else 1
         self.slot_bits = bits_for(self.slots)
         self.group_bits = address_bits(self.groups)
         self.block_bits = address_bits(self.blocks)
@@ -62,6 +68,11 @@ class AttentionShape:
     def probability_bits(self) -> int:
         """Bits of an address of the probability memory: block, then row group, then slot."""
         return self.block_bits + self.group_bits + self.slot_bits
+
+    @property
+    def exponent_bits(self) -> int:
+        """Bits of an address of V's exponents: group of as many blocks as there are quantizers, then slot."""
+        return self.block_bits - bits_for(self.quantizers) + self.slot_bits
 
     @property
     def state_bits(self) -> int:

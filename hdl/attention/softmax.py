@@ -21,8 +21,8 @@ class Softmax(wiring.Component):
     3. `SoftmaxQuantize`, for each block of 32 lanes of V: times 2^exponent of each position, quantized, written to the
        probability memory.
 
-    A row takes 32 / V cycles in stages 1 and 2 and KB x 32 / V in stage 3. Rows past the last one of a virtual head are
-    left out; what the probability memory holds for them is old.
+    A row takes 32 / V cycles in stages 1 and 2 and KB x 32 / V in stage 3, half of that with two quantizers. Rows past
+    the last one of a virtual head are left out; what the probability memory holds for them is old.
 
     Parameters
     ----------
@@ -36,10 +36,10 @@ class Softmax(wiring.Component):
     scale : In(32), float
     i_pages : In(stream.Signature(page_job)), the K segments in order
     i : In(stream.Signature(result)), scores, never refused
-    exponents : Out(read_port), V's exponents, address: block, then slot
+    exponents : Out(read_port), V's, a block for each quantizer; address: block / quantizers, then slot
     probabilities : Out(write_port), address: block, row group, slot; one mask bit per bank
     page_done : Out(1), pulse: everything about a page is written
-    reciprocals : In(read_port), 1 / total; address: row of the pass, then parity of the pass
+    reciprocals : In(read_port), 1 / total; address: row of the pass, then slot of its last page
     overflow : Out(1), a score was saturated
     """
 
@@ -57,10 +57,10 @@ class Softmax(wiring.Component):
                 "scale": In(FLOAT),
                 "i_pages": In(stream.Signature(shape.page_job)),
                 "i": In(stream.Signature(interfaces.result)),
-                "exponents": Out(read_port(shape.block_bits + shape.slot_bits, BLOCK * 8)),
+                "exponents": Out(read_port(shape.exponent_bits, shape.quantizers * BLOCK * 8)),
                 "probabilities": Out(write_port(shape.probability_bits, interfaces.am_word, shape.rows)),
                 "page_done": Out(1),
-                "reciprocals": In(read_port(shape.state_bits + 1, FLOAT)),
+                "reciprocals": In(read_port(shape.state_bits + shape.slot_bits, FLOAT)),
                 "overflow": Out(1),
             }
         )
@@ -70,7 +70,7 @@ class Softmax(wiring.Component):
         m.submodules.scale = scale = SoftmaxScale(interfaces=self.interfaces)
         m.submodules.power = power = SoftmaxPower(interfaces=self.interfaces)
         m.submodules.quantize = quantize = SoftmaxQuantize(interfaces=self.interfaces)
-        m.submodules.totals = totals = Totals(state_bits=self.shape.state_bits)
+        m.submodules.totals = totals = Totals(shape=self.shape)
         for name in ("launch", "rows", "group", "sub_heads_log2", "position", "scale"):
             m.d.comb += getattr(scale, name).eq(getattr(self, name))
         connect(m, flipped(self.i_pages), scale.i_pages)

@@ -21,8 +21,7 @@ class SoftmaxLayouts:
     Attributes
     ----------
     row : data.StructLayout
-        A row of a page. row: index within the pass. parity: of the pass. first, last: page of the pass. end: last row
-        of its page.
+        A row of a page. row: index within the pass. first, last: page of the pass. end: last row of its page.
     maximum : data.StructLayout
         The row with its new maximum and the shift that follows from it.
     fixed, powers : data.ArrayLayout
@@ -36,7 +35,7 @@ class SoftmaxLayouts:
     def __init__(self, interfaces: Interfaces) -> None:
         shape = AttentionShape(interfaces)
         self.row = data.StructLayout(
-            {"slot": shape.slot_bits, "row": shape.state_bits, "parity": 1, "first": 1, "last": 1, "end": 1}
+            {"slot": shape.slot_bits, "row": shape.state_bits, "first": 1, "last": 1, "end": 1}
         )
         self.maximum = data.StructLayout({"row": self.row, "maximum": signed(MAXIMUM_BITS), "shift": 8})
         element = data.StructLayout({"z": signed(Z_BITS), "visible": 1})

@@ -44,7 +44,7 @@ class SoftmaxPower(wiring.Component):
                 "o": Out(stream.Signature(layouts.maximum)),
                 "ring": In(read_port(layouts.ring_bits, layouts.powers)),
                 "ring_freed": In(1),
-                "o_sum": Out(stream.Signature(totals_layout(self.shape.state_bits))),
+                "o_sum": Out(stream.Signature(totals_layout(self.shape))),
             }
         )
 
@@ -145,6 +145,4 @@ class SoftmaxPower(wiring.Component):
             item.sum.eq(sums.o.payload),
             item.shift.eq(row.shift),
         ]
-        m.d.comb += [
-            getattr(item, name).eq(getattr(row.row, name)) for name in ("row", "parity", "first", "last", "end")
-        ]
+        m.d.comb += [getattr(item, name).eq(getattr(row.row, name)) for name in ("row", "slot", "first", "last", "end")]

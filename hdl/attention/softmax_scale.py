@@ -83,7 +83,6 @@ class SoftmaxScale(wiring.Component):
         ]
         word = Signal(range(shape.words))
         row = Signal(shape.state_bits + 1)
-        parity = Signal()
         issue = Signal()
         end = Signal()
         visible = Signal(shape.lanes)
@@ -92,7 +91,7 @@ class SoftmaxScale(wiring.Component):
             end.eq(~walk.next_valid | (row + 1 == (page.groups << shape.row_bits))),
             row_started.eq(issue & (word == 0)),
             pending.i.valid.eq(row_started),
-            pending.i.payload.eq(Cat(page.slot, row[: shape.state_bits], parity, page.first, page.last, end)),
+            pending.i.payload.eq(Cat(page.slot, row[: shape.state_bits], page.first, page.last, end)),
             scores.address.eq(Cat(word, row[: shape.state_bits], page.slot)),
             limit.eq(self.position + walk.token),
         ]
@@ -112,7 +111,6 @@ class SoftmaxScale(wiring.Component):
                     m.d.comb += walk.step.eq(~end)
                     with m.If(end):
                         m.d.comb += [self.i_pages.ready.eq(1), page_taken.eq(1), walk.finish.eq(page.last)]
-                        m.d.sync += parity.eq(parity ^ page.last)
                         m.next = "Wait For Scores"
         return issue, word, visible
 

@@ -9,6 +9,7 @@ from ..arithmetic.common import FLOAT as FLOAT_FIELDS
 from ..arithmetic.common import delay, delay_valid
 from ..arithmetic.reciprocal import Reciprocal
 from ..interfaces import FLOAT, read_port
+from .shape import AttentionShape
 
 
 def scale_down(value: Value, shift: Value) -> Value:
@@ -17,10 +18,10 @@ def scale_down(value: Value, shift: Value) -> Value:
     return Mux(x.exponent > shift, Cat(x.mantissa, (x.exponent - shift)[:8], x.sign), 0)
 
 
-def totals_layout(state_bits: int) -> data.StructLayout:
-    """A block sum: row of the pass, parity of the pass, shift, first and last page, last row of its page."""
+def totals_layout(shape: AttentionShape) -> data.StructLayout:
+    """A block sum: row of the pass, slot of the page, shift, first and last page, last row of its page."""
     return data.StructLayout(
-        {"row": state_bits, "parity": 1, "shift": 8, "first": 1, "last": 1, "end": 1, "sum": FLOAT}
+        {"row": shape.state_bits, "slot": shape.slot_bits, "shift": 8, "first": 1, "last": 1, "end": 1, "sum": FLOAT}
     )
 
 
@@ -31,31 +32,33 @@ class Totals(wiring.Component):
 
     Parameters
     ----------
-    state_bits : int
-        Bits of a row's index within a pass.
+    shape : AttentionShape
 
     Members
     -------
     i : In(stream.Signature(totals_layout))
     page_done : Out(1), pulse: all totals of a page, and after the last page all reciprocals, are there
-    reciprocals : In(read_port), address: row, then parity of the pass
+    reciprocals : In(read_port), address: row, then slot of the pass's last page
     """
 
-    def __init__(self, *, state_bits: int) -> None:
-        self.state_bits = state_bits
-        self.layout = totals_layout(state_bits)
+    def __init__(self, *, shape: AttentionShape) -> None:
+        self.shape = shape
+        self.state_bits = shape.state_bits
+        self.layout = totals_layout(shape)
         super().__init__(
             {
                 "i": In(stream.Signature(self.layout)),
                 "page_done": Out(1),
-                "reciprocals": In(read_port(state_bits + 1, FLOAT)),
+                "reciprocals": In(read_port(shape.state_bits + shape.slot_bits, FLOAT)),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.store = totals = memory.Memory(shape=FLOAT, depth=1 << self.state_bits, init=[])
-        m.submodules.result_store = results = memory.Memory(shape=FLOAT, depth=2 << self.state_bits, init=[])
+        m.submodules.result_store = results = memory.Memory(
+            shape=FLOAT, depth=1 << (self.state_bits + self.shape.slot_bits), init=[]
+        )
         m.submodules.add = adder = FloatAdd()
         m.submodules.reciprocal = reciprocal = Reciprocal()
         total_read, total_write = totals.read_port(), totals.write_port()
@@ -86,7 +89,7 @@ class Totals(wiring.Component):
             scaled.eq(Mux(item.first, 0, scale_down(total_read.data, item.shift))),
             addend.eq(item.sum),
         ]
-        flags = delay(m, Cat(item.last, item.end, item.parity), stages - 1, enable=C(1), name="flags")
+        flags = delay(m, Cat(item.last, item.end, item.slot), stages - 1, enable=C(1), name="flags")
         m.d.comb += [
             adder.en.eq(1),
             adder.a.eq(scaled),
@@ -99,8 +102,8 @@ class Totals(wiring.Component):
         ]
         cycles = Reciprocal.latency
         known = delay_valid(m, done & flags[0], cycles, name="known")
-        known_row = delay(m, Cat(done_row, flags[2]), cycles, enable=C(1), name="known_row")
-        known_end = delay(m, flags[1], cycles, enable=C(1), name="known_end")
+        known_row = delay(m, Cat(done_row, flags[2:]), cycles, enable=C(1), name="known_row")
+        ends = delay_valid(m, done & flags[1], cycles, name="ends")
         m.d.comb += [
             result_write.addr.eq(known_row),
             result_write.data.eq(reciprocal.o),
@@ -109,6 +112,6 @@ class Totals(wiring.Component):
             result_read.en.eq(self.reciprocals.en),
             self.reciprocals.data.eq(result_read.data),
         ]
-        # The two cannot coincide: the page after a last one starts when that one is done.
-        m.d.sync += self.page_done.eq((done & flags[1] & ~flags[0]) | (known & known_end))
+        # All pages take as long as a last one, so that they are done in their order.
+        m.d.sync += self.page_done.eq(ends)
         return m

@@ -103,8 +103,10 @@ class BlockTable(wiring.Component):
             before.en.eq(legal),
         ]
         # The length follows a cycle later.
-        mapped, reset = Signal(), Signal()
-        last_sequence, last_index = Signal(sequence_bits), Signal(index_bits + 1)
+        mapped = Signal()
+        reset = Signal()
+        last_sequence = Signal(sequence_bits)
+        last_index = Signal(index_bits + 1)
         m.d.sync += [
             mapped.eq(legal),
             reset.eq(self.control & self._exists(self.write_sequence)),

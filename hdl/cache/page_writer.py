@@ -42,7 +42,7 @@ class PageWriter(wiring.Component):
     i : In(stream.Signature(COMMAND)), APPEND; ready while idle
     kv_base : In(48)
     lookup : Out(lookup_port())
-    tail_enable : Out(1), tail_position : Out(5), tail_head_blocks : Out(4), to the tail buffer
+    tail_enable : Out(1), tail_chunk : Out(1), tail_position : Out(5), tail_head_blocks : Out(4), to the tail buffer
     tail_taken : In(1), the tail buffer takes a block in this cycle
     tail_words, tail_exponents : Out(read_port), of the tail buffer
     axi : Out(axi4_write)
@@ -68,6 +68,7 @@ class PageWriter(wiring.Component):
                 "kv_base": In(48),
                 "lookup": Out(lookup_port()),
                 "tail_enable": Out(1),
+                "tail_chunk": Out(1),
                 "tail_position": Out(5),
                 "tail_head_blocks": Out(4),
                 "tail_taken": In(1),
@@ -127,6 +128,7 @@ class PageWriter(wiring.Component):
         ]
         m.d.comb += [
             self.tail_enable.eq(collecting),
+            self.tail_chunk.eq(command.chunk),
             self.tail_position.eq(self._first),
             self.tail_head_blocks.eq(geometry.head_blocks),
             self.lookup.sequence.eq(command.sequence),

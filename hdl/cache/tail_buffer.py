@@ -32,15 +32,21 @@ class _Half(wiring.Component):
 
     def __init__(self, *, interfaces: Interfaces) -> None:
         self.word_bytes = interfaces.channels * BLOCK
-        self.words = interfaces.config.cache.tail_words
-        self.blocks = max(2, self.words * interfaces.channels // BLOCK)
+        words, chunks = interfaces.config.cache.tail_words, interfaces.config.vector.chunks
         word_bits, block_bits = tail_shapes(interfaces)
+        blocks = max(2, words * interfaces.channels // BLOCK)
+        # The chunk is the top bit of an address.
+        self.words = words if chunks == 1 else chunks << (word_bits - 1)
+        self.blocks = blocks if chunks == 1 else chunks << (block_bits - 1)
         reader = {
             "words": read_port(word_bits - 1, self.word_bytes * 8),
             "exponents": read_port(block_bits - 1, BLOCK * 8),
         }
         super().__init__(
             {
+                "chunk": In(1),
+                "merger_chunk": In(1),
+                "writer_chunk": In(1),
                 "word": In(word_bits - 1),
                 "word_data": In(self.word_bytes * 8),
                 "word_mask": In(self.word_bytes),
@@ -60,11 +66,12 @@ class _Half(wiring.Component):
             (blocks.write_port(granularity=8), self.block, self.block_data, self.block_mask),
         ]
         for port, address, value, mask in writers:
-            m.d.comb += [port.addr.eq(address), port.data.eq(value), port.en.eq(mask)]
+            m.d.comb += [port.addr.eq(Cat(address, self.chunk)), port.data.eq(value), port.en.eq(mask)]
         for name in READERS:
             for part, store in (("words", words), ("exponents", blocks)):
                 ours, port = getattr(self, f"{name}_{part}"), store.read_port()
-                m.d.comb += [port.addr.eq(ours.address), port.en.eq(ours.en), ours.data.eq(port.data)]
+                address = Cat(ours.address, getattr(self, f"{name}_chunk"))
+                m.d.comb += [port.addr.eq(address), port.en.eq(ours.en), ours.data.eq(port.data)]
         return m
 
 
@@ -85,6 +92,7 @@ class TailBuffer(wiring.Component):
     Members
     -------
     enable : In(1)
+    chunk : In(1), whose blocks come and are read by the page writer; merger_chunk : In(1), whose the merger reads
     position : In(5), position of row 0 within its page
     head_blocks : In(4), blocks per virtual head (KB)
     i : In(stream.Signature(kv_block))
@@ -98,6 +106,8 @@ class TailBuffer(wiring.Component):
         super().__init__(
             {
                 "enable": In(1),
+                "chunk": In(1),
+                "merger_chunk": In(1),
                 "position": In(5),
                 "head_blocks": In(4),
                 "i": In(stream.Signature(interfaces.kv_block)),
@@ -110,6 +120,12 @@ class TailBuffer(wiring.Component):
         m.submodules.keys = keys = _Half(interfaces=self.interfaces)
         m.submodules.values = values = _Half(interfaces=self.interfaces)
         self._write(m, keys, values)
+        for half in (keys, values):
+            m.d.comb += [
+                half.chunk.eq(self.chunk),
+                half.writer_chunk.eq(self.chunk),
+                half.merger_chunk.eq(self.merger_chunk),
+            ]
         for name in READERS:
             for part in ("words", "exponents"):
                 ours = getattr(self, f"{name}_{part}")

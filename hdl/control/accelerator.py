@@ -1,9 +1,6 @@
 """The top level: every unit, wired."""
 
-from functools import reduce
-from operator import or_
-
-from amaranth import Cat, Module, Mux, ResetInserter, Signal, Value
+from amaranth import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out, connect
 
@@ -18,21 +15,22 @@ from ..embedding import Embedding
 from ..interfaces import Interfaces
 from ..matrix.unit import MatrixUnit
 from ..stream.unit import StreamUnit
-from ..vector.memories import ActivationMemory, ParameterMemory, Scratchpad
+from ..vector.memories import ActivationMemory, ParameterMemory, Scratchpad, share_read, share_write
 from ..vector.unit import VectorUnit
 from .counters import COUNTERS, Counters
+from .decode import UNITS
 from .memories import InstructionMemory, TokenMemory
 from .registers import ADDRESS_BITS, RegisterBlock
 from .saturation import Saturation
-from .sequencer import UNITS, Sequencer
+from .sequencer import Sequencer
 from .start import JobStart
+from .trace import connect_trace, trace_ports
 
 ALWAYS = (
     "registers",
     "starter",
     "sequencer",
     "counters",
-    "saturation",
     "stream",
     "matrix",
     "attention",
@@ -41,7 +39,7 @@ ALWAYS = (
 )
 """Units that handle `clear` themselves or must survive it."""
 
-MEMORIES = ("tokens", "scratchpad", "parameters", "activations", "tail")
+MEMORIES = ("tokens", "activations", "tail")
 CLEARED = ("program", "embedding", "vector")
 OFFSETS = offsets()
 
@@ -75,23 +73,9 @@ class Accelerator(wiring.Component):
             **_flat("s_axil", axi4_lite(address_bits=ADDRESS_BITS), subordinate=True),
             "irq": Out(1),
         }
+        self.chunks = range(config.vector.chunks)
         if trace:
-            ports |= {
-                "trace_spm_en": Out(1),
-                "trace_spm_address": Out(interfaces.spm_address),
-                "trace_spm_mask": Out(interfaces.lanes),
-                "trace_spm_data": Out(interfaces.vector.size),
-                "trace_am_en": Out(1),
-                "trace_am_address": Out(interfaces.am_address),
-                "trace_am_mask": Out(interfaces.rows),
-                "trace_am_data": Out(interfaces.am_word.size),
-                "trace_kv_en": Out(1),
-                "trace_kv_data": Out(interfaces.kv_block.size),
-                "trace_retired": Out(1),
-                "trace_index": Out(8),
-                "trace_layer": Out(12),
-                "trace_pass": Out(32),
-            }
+            ports |= trace_ports(interfaces)
         super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:
@@ -104,7 +88,7 @@ class Accelerator(wiring.Component):
         self._tokens = TokenMemory(config)
         self._starter = JobStart(config)
         self._counters = Counters()
-        self._saturation = Saturation(interfaces)
+        self._saturations = [Saturation(interfaces) for _ in self.chunks]
         self._stream = StreamUnit(config)
         self._embedding = Embedding(config)
         self._matrix = MatrixUnit(interfaces)
@@ -113,11 +97,15 @@ class Accelerator(wiring.Component):
         self._table = BlockTable(interfaces=interfaces)
         self._tail = TailBuffer(interfaces=interfaces)
         self._writer = PageWriter(interfaces=interfaces)
-        self._scratchpad = Scratchpad(interfaces)
-        self._parameters = ParameterMemory(interfaces)
+        self._scratchpads = [Scratchpad(interfaces) for _ in self.chunks]
+        self._parameters = [ParameterMemory(interfaces) for _ in self.chunks]
         self._activations = ActivationMemory(interfaces)
         for name in ALWAYS + MEMORIES:
             m.submodules[name] = getattr(self, f"_{name}")
+        for chunk in self.chunks:
+            m.submodules[f"scratchpad_{chunk}"] = self._scratchpads[chunk]
+            m.submodules[f"parameters_{chunk}"] = self._parameters[chunk]
+            m.submodules[f"saturation_{chunk}"] = self._saturations[chunk]
         for name in CLEARED:
             m.submodules[name] = ResetInserter(self._clear)(getattr(self, f"_{name}"))
         m.d.comb += [
@@ -137,7 +125,14 @@ class Accelerator(wiring.Component):
         self._count(m)
         self._interrupts(m)
         if self.trace:
-            self._traces(m)
+            connect_trace(
+                m,
+                self,
+                scratchpads=[memory.write for memory in self._scratchpads],
+                activations=self._activations,
+                blocks=self._vector.o_kv,
+                sequencer=self._sequencer,
+            )
         return m
 
     def _buses(self, m: Module) -> None:
@@ -169,8 +164,7 @@ class Accelerator(wiring.Component):
             program.length.eq(held.length),
             self._stream.image_base.eq(held.image_base),
             self._stream.kv_base.eq(held.kv_base),
-            self._stream.pass_index.eq(sequencer.pass_index),
-            self._stream.appends_in_pass.eq(sequencer.appends_in_pass),
+            self._stream.appended.eq(sequencer.appended),
             self._embedding.image_base.eq(held.image_base),
             self._writer.kv_base.eq(held.kv_base),
             registers.status_error.eq(sequencer.fault_status),
@@ -270,20 +264,29 @@ class Accelerator(wiring.Component):
             ]
 
     def _memories(self, m: Module) -> None:
-        """One instruction runs at a time, so ports of a memory are shared by OR-ing what each unit drives."""
-        connect(m, self._vector.am_write, self._activations.write)
-        connect(m, self._matrix.am, self._activations.read)
-        _share_read(m, self._scratchpad.read, (self._matrix.spm_read, self._vector.spm))
-        _share_read(m, self._parameters.read, (self._matrix.pm, self._vector.pm))
-        writers = (self._matrix.spm_write, self._attention.spm, self._embedding.spm)
-        _share_write(m, self._scratchpad.write, writers)
-        for field in ("en", "address", "mask", "data"):
-            m.d.comb += getattr(self._saturation.write, field).eq(getattr(self._scratchpad.write, field))
+        """A chunk's memories serve who works on that chunk, one unit at a time: askers of a port are OR-ed."""
+        sequencer, matrix, vector = self._sequencer, self._matrix, self._vector
+        vector_chunk, attention_chunk = sequencer.chunk_vector, sequencer.chunk_engine
+        connect(m, vector.am_write, self._activations.write)
+        connect(m, matrix.am, self._activations.read)
         m.d.comb += [
-            self._saturation.clear.eq(self._starter.doorbell),
-            self._registers.status_saturated.eq(self._saturation.saturated),
+            self._activations.write_chunk.eq(vector_chunk),
+            self._activations.read_chunk.eq(matrix.am_chunk),
         ]
-        connect(m, self._vector.pm_write, self._parameters.write)
+        writers = (
+            (matrix.spm_write, matrix.spm_chunk),
+            (self._attention.spm, attention_chunk),
+            (self._embedding.spm, sequencer.chunk_embedding),
+        )
+        share_read(m, self._scratchpads, ((matrix.spm_read, matrix.spm_chunk), (vector.spm, vector_chunk)))
+        share_read(m, self._parameters, ((matrix.pm, matrix.spm_chunk), (vector.pm, vector_chunk)))
+        share_write(m, self._scratchpads, writers)
+        share_write(m, self._parameters, ((vector.pm_write, vector_chunk),))
+        for saturation, scratchpad in zip(self._saturations, self._scratchpads, strict=True):
+            m.d.comb += saturation.clear.eq(self._starter.doorbell)
+            for field in ("en", "address", "mask", "data"):
+                m.d.comb += getattr(saturation.write, field).eq(getattr(scratchpad.write, field))
+        m.d.comb += self._registers.status_saturated.eq(Cat(s.saturated for s in self._saturations).any())
 
     def _cache(self, m: Module) -> None:
         registers, table, tail, writer = self._registers, self._table, self._tail, self._writer
@@ -308,6 +311,8 @@ class Accelerator(wiring.Component):
             table.control_open.eq(registers.table_sequence),
             table.status_sequence.eq(self._starter.held.job.sequence),
             tail.enable.eq(writer.tail_enable),
+            tail.chunk.eq(writer.tail_chunk),
+            tail.merger_chunk.eq(self._sequencer.chunk_engine),
             tail.position.eq(writer.tail_position),
             tail.head_blocks.eq(writer.tail_head_blocks),
             writer.tail_taken.eq(blocks.valid & blocks.ready),
@@ -362,36 +367,3 @@ class Accelerator(wiring.Component):
             (registers.interrupt_status_done & registers.interrupt_enable_done)
             | (registers.interrupt_status_token & registers.interrupt_enable_token)
         )
-
-    def _traces(self, m: Module) -> None:
-        scratchpad, activations, blocks = self._scratchpad.write, self._activations.write, self._vector.o_kv
-        sequencer = self._sequencer
-        m.d.comb += [
-            self.trace_spm_en.eq(scratchpad.en),
-            self.trace_spm_address.eq(scratchpad.address),
-            self.trace_spm_mask.eq(scratchpad.mask),
-            self.trace_spm_data.eq(scratchpad.data),
-            self.trace_am_en.eq(activations.en),
-            self.trace_am_address.eq(activations.address),
-            self.trace_am_mask.eq(activations.mask),
-            self.trace_am_data.eq(activations.data),
-            self.trace_kv_en.eq(blocks.valid & blocks.ready),
-            self.trace_kv_data.eq(blocks.payload),
-            self.trace_retired.eq(sequencer.retired),
-            self.trace_index.eq(sequencer.retired_index),
-            self.trace_layer.eq(sequencer.retired_layer),
-            self.trace_pass.eq(sequencer.pass_index),
-        ]
-
-
-def _share_read(m: Module, memory: wiring.PureInterface, readers: tuple[wiring.PureInterface, ...]) -> None:
-    addresses = [Mux(reader.en, reader.address, 0) for reader in readers]
-    m.d.comb += [memory.en.eq(Cat(reader.en for reader in readers).any()), memory.address.eq(reduce(or_, addresses))]
-    m.d.comb += [reader.data.eq(memory.data) for reader in readers]
-
-
-def _share_write(m: Module, memory: wiring.PureInterface, writers: tuple[wiring.PureInterface, ...]) -> None:
-    m.d.comb += memory.en.eq(Cat(writer.en for writer in writers).any())
-    for field in ("address", "mask", "data"):
-        values = [Mux(writer.en, Value.cast(getattr(writer, field)), 0) for writer in writers]
-        m.d.comb += Value.cast(getattr(memory, field)).eq(reduce(or_, values))

@@ -53,7 +53,9 @@ class InstructionMemory(wiring.Component):
 
         # Beats are shifted into one instruction (narrow bus) or cut into several (wide bus: up to two of 32 bytes).
         beat_bits = self.bus_bytes * 8
-        asked, taken, written = (Signal(12) for _ in range(3))
+        asked = Signal(12)
+        taken = Signal(12)
+        written = Signal(12)
         beats = Signal(12)
         shift = Signal(max(beat_bits, INSTRUCTION_BITS))
         pending = Signal(range(max(beat_bits // INSTRUCTION_BITS, 1) + 1))

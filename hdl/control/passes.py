@@ -9,8 +9,9 @@ from ...arch.formats import BLOCK
 JOB = data.StructLayout({"sequence": 6, "position": 20, "count": 20, "steps": 20})
 """A job: positions `position` .. are computed for `count` tokens, then `steps` tokens are sampled."""
 
-PASS = data.StructLayout({"rows": 6, "position": 20, "token": 20, "head": 1, "final": 1})
-"""A pass: `rows` tokens from index `token` of the token memory, at `position`.
+PASS = data.StructLayout({"rows": 6, "second": 6, "position": 20, "token": 20, "head": 1, "final": 1})
+"""A pass: a chunk of `rows` tokens from index `token` of the token memory, at `position`, and right behind it another
+one of `second` tokens, 0 if there is none.
 
 head: it samples. final: it is the job's last one, unless the text ends earlier.
 """
@@ -19,21 +20,23 @@ head: it samples. final: it is the job's last one, unless the text ends earlier.
 class PassGenerator(wiring.Component):
     """Cut a job into passes (docs/numerics.md, 10): chunks of at most `chunk` tokens that never cross a page.
 
-    One pass every three cycles at most. The generator knows nothing of an early end of text: whoever stops early
-    resets it (`ResetInserter`).
+    One pass every three cycles at most, every five with two chunks. The generator knows nothing of an early end of
+    text: whoever stops early resets it (`ResetInserter`).
 
     Parameters:
-        chunk: most tokens of a pass, 1 to 32.
+        chunk: most tokens of a chunk, 1 to 32. chunks: most chunks of a pass, 1 or 2.
 
     Members:
         i : In(stream(JOB)), a job; ready while idle.
         o : Out(stream(PASS)), its passes; the last chunk of a job with steps > 0 and all decode steps have `head`.
     """
 
-    def __init__(self, *, chunk: int) -> None:
+    def __init__(self, *, chunk: int, chunks: int = 1) -> None:
         if not 1 <= chunk <= BLOCK:
             raise ValueError(f"chunk = {chunk!r}: must be from 1 to {BLOCK}")
-        self.chunk = chunk
+        if chunks not in (1, 2):
+            raise ValueError(f"chunks = {chunks!r}: must be 1 or 2")
+        self.chunk, self.chunks = chunk, chunks
         super().__init__({"i": In(stream.Signature(JOB)), "o": Out(stream.Signature(PASS))})
 
     def elaborate(self, platform: object) -> Module:
@@ -44,7 +47,10 @@ class PassGenerator(wiring.Component):
         token = Signal(20)
         room = Signal(6)
         wanted = Signal(6)
+        rows = Signal(6)
+        again = Signal()
         now = self.o.payload
+        m.d.comb += rows.eq(Mux(left == 0, ~again, Mux(wanted > room, room, wanted)))
 
         with m.FSM():
             with m.State("Idle"):
@@ -62,29 +68,30 @@ class PassGenerator(wiring.Component):
                     room.eq(BLOCK - position[:5]),
                     wanted.eq(Mux(left > self.chunk, self.chunk, left)),
                 ]
-                with m.If((left == 0) & (steps == 0)):
+                m.next = "Cut"
+                with m.If(~again & (left == 0) & (steps == 0)):
                     m.next = "Idle"
-                with m.Else():
-                    m.next = "Cut"
             with m.State("Cut"):
-                rows = Signal(6)
-                m.d.comb += rows.eq(Mux(left == 0, 1, Mux(wanted > room, room, wanted)))
                 m.d.sync += [
-                    now.rows.eq(rows),
-                    now.position.eq(position),
-                    now.token.eq(token),
                     now.head.eq((left <= rows) & (steps != 0)),
                     now.final.eq((left <= rows) & (steps <= 1)),
+                    left.eq(Mux(left > rows, left - rows, 0)),
+                    position.eq(position + rows),
+                    token.eq(token + rows),
                 ]
+                with m.If(again):
+                    m.d.sync += now.second.eq(rows)
+                with m.Else():
+                    m.d.sync += [now.rows.eq(rows), now.second.eq(0), now.position.eq(position), now.token.eq(token)]
                 m.next = "Send"
+                # A second chunk if tokens of the prompt are left.
+                with m.If((self.chunks > 1) & ~again & (left > rows)):
+                    m.d.sync += again.eq(1)
+                    m.next = "Measure"
             with m.State("Send"):
                 m.d.comb += self.o.valid.eq(1)
+                m.d.sync += again.eq(0)
                 with m.If(self.o.ready):
-                    m.d.sync += [
-                        left.eq(Mux(left > now.rows, left - now.rows, 0)),
-                        position.eq(position + now.rows),
-                        token.eq(token + now.rows),
-                    ]
                     with m.If(now.head):
                         m.d.sync += steps.eq(steps - 1)
                     m.next = "Measure"

@@ -34,7 +34,8 @@ class Saturation(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        enabled, hits = Signal(self.lanes), Signal(self.lanes)
+        enabled = Signal(self.lanes)
+        hits = Signal(self.lanes)
         m.d.sync += enabled.eq(self.write.mask & self.write.en.replicate(self.lanes))
         for lane in range(self.lanes):
             magnitude = Signal(31, name=f"magnitude_{lane}", reset_less=True)

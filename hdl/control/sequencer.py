@@ -1,35 +1,32 @@
-"""The sequencer: walks the program pass by pass and issues one instruction at a time."""
+"""The sequencer: walks the program pass by pass and hands its instructions to the queues of the units."""
 
-from amaranth import Cat, Module, ResetInserter, Signal
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth import Cat, Module, Mux, ResetInserter, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ...arch.config import AcceleratorConfig, derive
+from ...arch.config import AcceleratorConfig
 from ...arch.isa import Flag, Opcode, Status
 from ..interfaces import COMMAND, FAULT, INSTRUCTION, read_port
+from .decode import UNITS, InstructionCheck
+from .issue import NUMBER_BITS, QUEUED, IssueQueue
 from .passes import JOB, PASS, PassGenerator
 
-UNITS = ("embedding", "vector", "matrix", "attention", "cache")
-"""Units that take commands; `cache` is the page writer, which takes APPEND beside the vector unit."""
+QUEUES = {"embedding": ("embedding",), "vector": ("cache", "vector"), "engine": ("matrix", "attention")}
+"""Queues, and the units behind each; the matrix and the attention unit share the engine."""
 
-EXECUTED_BY: dict[Opcode, tuple[str, ...]] = {
-    Opcode.EMBED: ("embedding",),
-    Opcode.ROPE_TABLE: ("vector",),
-    Opcode.LOAD: ("vector",),
-    Opcode.NORM: ("vector",),
-    Opcode.MATMUL: ("matrix",),
-    Opcode.QUANTIZE: ("vector",),
-    Opcode.QUERY: ("vector",),
-    Opcode.APPEND: ("cache", "vector"),
-    Opcode.ATTEND: ("attention",),
-}
+CHUNKS = 2
+"""Chunks of a pass, at most."""
+
+RETIRED = data.StructLayout({"valid": 1, "index": 8, "layer": 12, "pass": 20})
+"""An instruction whose effects are visible, for who watches: its index in the program, its layer, its pass."""
 
 
 class Sequencer(wiring.Component):
     """Run the passes of a job.
 
-    Six cycles from one unit's `done` to the next unit's command. An APPEND is done when its blocks are in the
-    tail buffer; END waits until its bytes are in memory.
+    Instructions of one chunk begin one after the other, those of different chunks side by side. They are handed out in
+    program order, one every five cycles, ahead of their turn; three cycles from one unit's `done` to the next unit's
+    command. An APPEND is done when its blocks are in the tail buffer; a job ends when their bytes are in memory.
 
     Members:
         start : In(1), pulse: run `job`, taken now, with `length` instructions (already loaded).
@@ -39,13 +36,13 @@ class Sequencer(wiring.Component):
         best : In(32), the top-k unit's first candidate, taken by SAMPLE.
         sample : Out(1), pulse: `best` is a token; sampled : Out(20), how many so far; sample_index : Out(20).
         end_of_text, end_enable : In, the token that ends the job.
-        append_complete : In(1), pulse: the bytes of an APPEND are in memory.
-        pass_index : Out(32), appends_in_pass : Out(12), for the stream unit.
+        append_complete : In(1), pulse: the bytes of an APPEND are in memory; appended : Out(16), how many of the job.
         fault_valid : In(1), fault : In(FAULT), of any unit; the first one counts.
         halt : In(1), stop with status OK. clear : Out(1), high while stopping. drained : In(1), no burst in flight.
         busy, finished : Out(1), finished is a pulse. fault_status : Out(8), fault_address : Out(48).
         waits_for_write : Out(1). active : Out(5), unit i of `UNITS` is executing.
-        retired : Out(1), pulse, retired_index, retired_layer: an instruction's effects are visible.
+        chunk_<queue> : Out(1), chunk of the instruction that runs, for each of `QUEUES`.
+        retired : Out(RETIRED) x 2, by chunk.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -63,8 +60,7 @@ class Sequencer(wiring.Component):
             "end_of_text": In(31),
             "end_enable": In(1),
             "append_complete": In(1),
-            "pass_index": Out(32),
-            "appends_in_pass": Out(12),
+            "appended": Out(16),
             "fault_valid": In(1),
             "fault": In(FAULT),
             "halt": In(1),
@@ -76,13 +72,14 @@ class Sequencer(wiring.Component):
             "fault_address": Out(48),
             "waits_for_write": Out(1),
             "active": Out(len(UNITS)),
-            "retired": Out(1),
-            "retired_index": Out(8),
-            "retired_layer": Out(12),
+            "retired": Out(data.ArrayLayout(RETIRED, CHUNKS)),
         }
         for unit in UNITS:
             ports[f"o_{unit}"] = Out(stream.Signature(COMMAND))
-            ports[f"{unit}_done"] = In(1)
+            if unit != "cache":
+                ports[f"{unit}_done"] = In(1)
+        for name in QUEUES:
+            ports[f"chunk_{name}"] = Out(1)
         super().__init__(ports)
 
     @property
@@ -92,19 +89,27 @@ class Sequencer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        passes = PassGenerator(chunk=self.config.vector.chunk)
+        vector = self.config.vector
+        passes = PassGenerator(chunk=vector.chunk, chunks=vector.chunks)
         m.submodules.passes = ResetInserter(self.clear)(passes)
+        m.submodules.check = check = InstructionCheck(self.config)
         self._pc = pc = Signal(8)
         self._layer = layer = Signal(12)
         self._instruction = instruction = Signal(INSTRUCTION)
         self._now = now = Signal(PASS)
         self._job = job = Signal(JOB)
-        layers, ended = Signal(12), Signal()
-        issued = Signal(12)
-        targets = Signal(len(UNITS))
-        pending = Signal(len(UNITS))
+        self._pass = Signal(20)
+        self._targets = targets = Signal(len(UNITS))
+        layers = Signal(12)
+        ended = Signal()
         legal = Signal()
         stop = Signal()
+        appends = Signal(16)
+        settled = Signal()
+        written = Signal()
+        has = {flag: (instruction.flags & flag.value).any() for flag in (Flag.HEAD, Flag.SECOND)}
+        skipped = (has[Flag.HEAD] & ~now.head) | (has[Flag.SECOND] & (now.second == 0))
+        self._chunk = has[Flag.SECOND] | (has[Flag.HEAD] & (now.second != 0))
 
         m.d.comb += [
             passes.i.payload.eq(job),
@@ -112,13 +117,14 @@ class Sequencer(wiring.Component):
             self.program.en.eq(1),
             self.program.address.eq(pc),
             self.sample_index.eq(job.count + self.sampled),
-            self.retired_index.eq(pc),
-            self.retired_layer.eq(layer),
+            check.i.eq(instruction),
+            check.counter.eq(pc),
+            check.length.eq(self.length),
         ]
-        self._commands(m)
-        targets_of, legal_value = self._decode(m)
+        hand_out, handed = self._queues(m, settled)
+        m.d.sync += written.eq(self.appended == appends)
         with m.If(self.append_complete):
-            m.d.sync += self.appends_in_pass.eq(self.appends_in_pass + 1)
+            m.d.sync += self.appended.eq(self.appended + 1)
         with m.If(self.sample):
             m.d.sync += self.sampled.eq(self.sampled + 1)
         with m.If(self.busy & ~self.clear & ~stop & (self.fault_valid | self.halt)):
@@ -133,8 +139,9 @@ class Sequencer(wiring.Component):
                     m.d.sync += [
                         job.eq(self.job),
                         self.sampled.eq(0),
-                        self.pass_index.eq(0),
-                        self.appends_in_pass.eq(0),
+                        self._pass.eq(0),
+                        self.appended.eq(0),
+                        appends.eq(0),
                         self.fault_status.eq(Status.OK),
                         self.fault_address.eq(0),
                         ended.eq(0),
@@ -152,7 +159,7 @@ class Sequencer(wiring.Component):
                     m.next = "Next Pass"
             with m.State("Next Pass"):
                 m.d.comb += passes.o.ready.eq(1)
-                m.d.sync += [pc.eq(0), layer.eq(0), issued.eq(0)]
+                m.d.sync += [pc.eq(0), layer.eq(0)]
                 with m.If(passes.o.valid):
                     m.d.sync += now.eq(passes.o.payload)
                     m.next = "Fetch"
@@ -164,8 +171,8 @@ class Sequencer(wiring.Component):
                 m.d.sync += instruction.eq(self.program.data)
                 m.next = "Check"
             with m.State("Check"):
-                m.d.sync += [targets.eq(targets_of), legal.eq(legal_value)]
-                with m.If((instruction.flags & Flag.HEAD.value).any() & ~now.head & legal_value):
+                m.d.sync += [targets.eq(check.targets), legal.eq(check.legal)]
+                with m.If(skipped & check.legal):
                     m.d.sync += pc.eq(pc + 1)
                     m.next = "Fetch"
                 with m.Else():
@@ -174,14 +181,13 @@ class Sequencer(wiring.Component):
                 m.next = "Fetch"
                 m.d.sync += pc.eq(pc + 1)
                 with m.If(~legal):
+                    # Earlier instructions may have something to report first.
                     m.d.sync += pc.eq(pc)
-                    with m.If(~stop):
-                        m.d.sync += [self.fault_status.eq(Status.ILLEGAL_INSTRUCTION), self.fault_address.eq(pc)]
-                    m.next = "Drain"
+                    m.next = "Refuse"
                 with m.Else(), m.Switch(instruction.opcode):
                     with m.Case(Opcode.END):
                         m.d.sync += pc.eq(pc)
-                        m.next = "Wait For Writes"
+                        m.next = "End Pass"
                     with m.Case(Opcode.LOOP):
                         m.d.sync += [layer.eq(instruction.k), layers.eq(instruction.n)]
                     with m.Case(Opcode.NEXT):
@@ -190,44 +196,42 @@ class Sequencer(wiring.Component):
                         with m.If(layer + 1 < layers):
                             m.d.sync += [pc.eq(instruction.src), layer.eq(layer + 1)]
                     with m.Case(Opcode.SAMPLE):
-                        m.d.comb += [self.sample.eq(1), self.retired.eq(1)]
-                        with m.If(self.end_enable & (self.best == self.end_of_text)):
-                            m.d.sync += ended.eq(1)
+                        m.d.sync += pc.eq(pc)
+                        m.next = "Sample"
                     with m.Default():
-                        m.d.sync += [pending.eq(targets), pc.eq(pc)]
-                        m.next = "Issue"
-            with m.State("Issue"):
-                taken = Cat(getattr(self, f"o_{unit}").valid & getattr(self, f"o_{unit}").ready for unit in UNITS)
-                # The page writer must hold the command before the vector unit sends it blocks.
-                for index, unit in enumerate(UNITS):
-                    blocked = pending[UNITS.index("cache")] if unit != "cache" else 0
-                    m.d.comb += getattr(self, f"o_{unit}").valid.eq(pending[index] & ~blocked)
-                m.d.sync += pending.eq(pending & ~taken)
-                with m.If((pending & ~taken) == 0):
-                    with m.If(instruction.opcode == Opcode.APPEND):
-                        m.d.sync += issued.eq(issued + 1)
-                    m.next = "Wait For Unit"
-                with m.If(stop):
-                    m.next = "Drain"
-            with m.State("Wait For Unit"):
-                m.d.comb += self.active.eq(targets)
-                done = Cat(getattr(self, f"{unit}_done") for unit in UNITS)
-                with m.If((done & targets).any()):
-                    m.d.comb += self.retired.eq(1)
-                    m.d.sync += pc.eq(pc + 1)
+                        m.d.sync += pc.eq(pc)
+                        m.next = "Hand Out"
+            with m.State("Hand Out"):
+                m.d.comb += hand_out.eq(1)
+                with m.If(handed):
+                    m.d.sync += [pc.eq(pc + 1), appends.eq(appends + (instruction.opcode == Opcode.APPEND))]
                     m.next = "Fetch"
                 with m.If(stop):
                     m.next = "Drain"
-            with m.State("Wait For Writes"):
-                m.d.comb += self.waits_for_write.eq(self.appends_in_pass != issued)
-                with m.If(self.appends_in_pass == issued):
-                    # Both at once: the stream unit compares the pair.
-                    m.d.sync += [self.pass_index.eq(self.pass_index + 1), self.appends_in_pass.eq(0)]
-                    with m.If(now.final | ended):
-                        m.next = "Drain"
-                    with m.Else():
-                        m.next = "Next Pass"
+            with m.State("Sample"):
+                with m.If(settled):
+                    m.d.comb += self.sample.eq(1)
+                    m.d.sync += pc.eq(pc + 1)
+                    with m.If(self.end_enable & (self.best == self.end_of_text)):
+                        m.d.sync += ended.eq(1)
+                    m.next = "Fetch"
                 with m.If(stop):
+                    m.next = "Drain"
+            with m.State("Refuse"):
+                with m.If(settled):
+                    with m.If(~stop):
+                        m.d.sync += [self.fault_status.eq(Status.ILLEGAL_INSTRUCTION), self.fault_address.eq(pc)]
+                    m.next = "Drain"
+                with m.If(stop):
+                    m.next = "Drain"
+            with m.State("End Pass"):
+                m.d.sync += self._pass.eq(self._pass + 1)
+                m.next = "Next Pass"
+                with m.If(now.final | ended):
+                    m.next = "Wait For Writes"
+            with m.State("Wait For Writes"):
+                m.d.comb += self.waits_for_write.eq(settled & ~written)
+                with m.If(stop | (settled & written)):
                     m.next = "Drain"
             with m.State("Drain"):
                 m.d.comb += self.clear.eq(1)
@@ -236,66 +240,69 @@ class Sequencer(wiring.Component):
                     m.next = "Idle"
         return m
 
-    def _commands(self, m: Module) -> None:
-        for unit in UNITS:
-            command = getattr(self, f"o_{unit}").payload
+    def _queues(self, m: Module, settled: Signal) -> tuple[Signal, Signal]:
+        """The queues; `settled`: all that was handed out is done. Returns the request to hand out, and its answer."""
+        handed_out = Signal(data.ArrayLayout(NUMBER_BITS, CHUNKS))
+        finished = Signal(data.ArrayLayout(NUMBER_BITS, CHUNKS))
+        hand_out = Signal()
+        handed = Signal()
+        entry = Signal(QUEUED)
+        self._entry(m, entry, handed_out)
+        done: list[list[Signal]] = [[], []]
+        actives = []
+        for name, units in QUEUES.items():
+            queue = IssueQueue(units)
+            m.submodules[f"{name}_queue"] = ResetInserter(self.clear)(queue)
+            mine = Cat(self._targets[UNITS.index(unit)] for unit in units).any()
             m.d.comb += [
-                command.instruction.eq(self._instruction),
-                command.layer.eq(self._layer),
-                command.rows.eq(self._now.rows),
-                command.position.eq(self._now.position),
-                command.sequence.eq(self._job.sequence),
-                command.token.eq(self._now.token),
+                queue.i.payload.eq(entry),
+                queue.i.valid.eq(hand_out & mine),
+                queue.finished.eq(finished),
+                getattr(self, f"chunk_{name}").eq(queue.running.chunk),
             ]
+            with m.If(queue.i.valid & queue.i.ready):
+                m.d.comb += handed.eq(1)
+            for unit in units:
+                connect(m, getattr(queue, f"o_{unit}"), flipped(getattr(self, f"o_{unit}")))
+                if unit != "cache":
+                    m.d.comb += getattr(queue, f"{unit}_done").eq(getattr(self, f"{unit}_done"))
+            actives.append(queue.active)
+            for chunk in range(CHUNKS):
+                ends = Signal(name=f"{name}_ends_{chunk}")
+                m.d.comb += ends.eq(queue.done & (queue.running.chunk == chunk))
+                done[chunk].append(ends)
+                with m.If(ends):
+                    m.d.comb += [
+                        self.retired[chunk].index.eq(queue.running.index),
+                        self.retired[chunk].layer.eq(queue.running.layer),
+                        self.retired[chunk]["pass"].eq(queue.running["pass"]),
+                    ]
+        m.d.comb += self.active.eq(actives[0] | actives[1] | actives[2])
+        idle = []
+        for chunk in range(CHUNKS):
+            m.d.comb += self.retired[chunk].valid.eq(Cat(done[chunk]).any())
+            m.d.sync += finished[chunk].eq(finished[chunk] + self.retired[chunk].valid)
+            with m.If(handed & (self._chunk == chunk)):
+                m.d.sync += handed_out[chunk].eq(handed_out[chunk] + 1)
+            idle.append(finished[chunk] == handed_out[chunk])
+        with m.If(self.clear):
+            m.d.sync += [finished.eq(0), handed_out.eq(0)]
+        m.d.comb += settled.eq(idle[0] & idle[1])
+        return hand_out, handed
 
-    def _decode(self, m: Module) -> tuple[Signal, Signal]:
-        """The units of the instruction, and whether it is legal on this machine."""
-        instruction = self._instruction
-        vector = self.config.vector
-        targets, known, built, in_range = (
-            Signal(len(UNITS), name="targets_of"),
-            Signal(name="known"),
-            Signal(name="built", init=1),
-            Signal(name="in_range", init=1),
-        )
-        m.d.comb += [built.eq(1), in_range.eq(1)]
-        with m.Switch(instruction.opcode):
-            for opcode, units in EXECUTED_BY.items():
-                with m.Case(opcode):
-                    m.d.comb += [targets.eq(sum(1 << UNITS.index(unit) for unit in units)), known.eq(1)]
-            with m.Case(Opcode.END, Opcode.LOOP, Opcode.NEXT, Opcode.SAMPLE):
-                m.d.comb += known.eq(1)
-        with m.Switch(instruction.opcode):
-            with m.Case(Opcode.EMBED, Opcode.MATMUL), m.Switch(instruction.format):
-                with m.Case(*(f.code for f in derive(self.config).formats)):
-                    m.d.comb += built.eq(1)
-                with m.Default():
-                    m.d.comb += built.eq(0)
-        spm, am, pm = vector.scratchpad_words, vector.activation_words, vector.parameter_words
-        limits = {
-            Opcode.EMBED: (None, spm),
-            Opcode.LOAD: (None, pm),
-            Opcode.NORM: (spm, am),
-            Opcode.MATMUL: (am, spm),
-            Opcode.QUANTIZE: (spm, am),
-            Opcode.QUERY: (spm, am),
-            Opcode.APPEND: (spm, spm),
-            Opcode.ATTEND: (am, spm),
-        }
-        with m.Switch(instruction.opcode):
-            for opcode, (src, dst) in limits.items():
-                with m.Case(opcode):
-                    source_ok = 1 if src is None else instruction.src < src
-                    m.d.comb += in_range.eq(source_ok & (instruction.dst < dst))
-        # A count of nothing would never be reached: n of what streams or gathers, k of what has blocks.
-        counted = {
-            "n": (Opcode.EMBED, Opcode.ROPE_TABLE, Opcode.LOAD, Opcode.NORM, Opcode.MATMUL, Opcode.QUANTIZE),
-            "k": (Opcode.EMBED, Opcode.NORM, Opcode.MATMUL, Opcode.QUANTIZE, Opcode.ATTEND),
-        }
-        for name, opcodes in counted.items():
-            with m.Switch(instruction.opcode):
-                with m.Case(*opcodes), m.If(instruction[name] == 0):
-                    m.d.comb += in_range.eq(0)
-        legal = Signal(name="legal_value")
-        m.d.comb += legal.eq(known & built & in_range & (self._pc < self.length))
-        return targets, legal
+    def _entry(self, m: Module, entry: data.View, handed_out: data.View) -> None:
+        """The instruction with its context, for a queue."""
+        chunk, now, command = self._chunk, self._now, entry.command
+        m.d.comb += [
+            entry.number.eq(Mux(chunk, handed_out[1], handed_out[0])),
+            entry.targets.eq(self._targets),
+            entry.index.eq(self._pc),
+            entry["pass"].eq(self._pass),
+            command.instruction.eq(self._instruction),
+            command.layer.eq(self._layer),
+            command.rows.eq(Mux(chunk, now.second, now.rows)),
+            command.position.eq(now.position + Mux(chunk, now.rows, 0)),
+            command.sequence.eq(self._job.sequence),
+            command.token.eq(now.token + Mux(chunk, now.rows, 0)),
+            command.chunk.eq(chunk),
+        ]

@@ -67,8 +67,12 @@ class JobStart(wiring.Component):
         m = Module()
         job = self.held.job
         end = Signal(22)
-        page, looked, last = Signal(15), Signal(15), Signal(15)
-        answered, refused, stop = Signal(), Signal(), Signal()
+        page = Signal(15)
+        looked = Signal(15)
+        last = Signal(15)
+        answered = Signal()
+        refused = Signal()
+        stop = Signal()
 
         def refuse(status: Status, address: Value) -> None:
             m.d.sync += [self.fault.status.eq(status), self.fault.address.eq(address), refused.eq(1)]

@@ -1,5 +1,7 @@
 """The matrix engine: micro-ops and tiles in, accumulated results out."""
 
+from typing import Any
+
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -32,7 +34,7 @@ class Engine(wiring.Component):
     -------
     i : In(stream.Signature(micro_op))
     i_tile : In(stream.Signature(tile))
-    am : Out(read_port), one word for each of the R banks
+    am : Out(read_port), one word for each of the R banks; am_chunk : Out(1), whose words
     probabilities : Out(read_port), the same, 16 bits of address
     o : Out(stream.Signature(result)), in the order of the `last` micro-ops
     overflow : Out(1), a value or an accumulator was saturated
@@ -67,6 +69,7 @@ class Engine(wiring.Component):
                 "i": In(stream.Signature(interfaces.micro_op)),
                 "i_tile": In(stream.Signature(interfaces.tile)),
                 "am": Out(read_port(interfaces.am_address, words)),
+                "am_chunk": Out(1),
                 "probabilities": Out(read_port(unsigned(interfaces.probability_address), words)),
                 "o": Out(stream.Signature(interfaces.result)),
                 "overflow": Out(1),
@@ -85,20 +88,23 @@ class Engine(wiring.Component):
         connect(m, flipped(self.o), results.o)
         m.d.comb += [block.clear.eq(self.clear) for block in (operations, accumulators, results)]
 
-        op = operations.o.payload
+        op = Signal(self.interfaces.micro_op, reset_less=True)
         issue = Signal()
+        held = Signal()
+        conflict = self._conflict(m, operations.o, op, held, issue)
         m.d.comb += [
             issue.eq(
-                operations.o.valid
-                & ~self._in_adder(m, op, issue)
-                & (self.i_tile.valid | ~op.take_tile)
-                & (results.room | ~op.last)
+                held & ~conflict & (self.i_tile.valid | ~op.take_tile) & (results.room | ~op.last),
             ),
-            operations.o.ready.eq(issue),
+            operations.o.ready.eq(~held | issue),
             self.i_tile.ready.eq(issue & op.take_tile),
             results.take.eq(issue & op.last),
             results.tag.eq(op.tag),
         ]
+        with m.If(operations.o.ready):
+            m.d.sync += [held.eq(operations.o.valid & ~self.clear), op.eq(operations.o.payload)]
+        with m.Elif(self.clear):
+            m.d.sync += held.eq(0)
         self._operands(m, op, issue)
         self._accumulate(m, op, issue)
 
@@ -118,19 +124,24 @@ class Engine(wiring.Component):
         ]
         return m
 
-    def _in_adder(self, m: Module, op: data.View, issue: Signal) -> Signal:
-        """Whether the accumulator that `op` reads is not yet written by an earlier micro-op."""
-        busy = Signal()
-        matches = []
-        used, index = issue, op.accumulator
-        for age in range(1, self.hazard_distance):
+    def _conflict(self, m: Module, coming: Any, op: data.View, held: Signal, issue: Signal) -> Signal:
+        """Whether the accumulator that `op` reads is not yet written by an earlier micro-op.
+
+        Found out a cycle ahead, for the micro-op that will be there: nothing but a register decides whether one issues.
+        """
+        conflict = Signal()
+        next_op = self.interfaces.micro_op(Mux(coming.ready, Value.cast(coming.payload), Value.cast(op)))
+        index, first = next_op.accumulator, next_op.first
+        used, recent = issue, op.accumulator
+        matches = [used & (recent == index)]
+        for age in range(1, self.hazard_distance - 1):
             next_used = Signal(name=f"recent_{age}")
-            next_index = Signal(self.interfaces.accumulator, name=f"recent_index_{age}", reset_less=True)
-            m.d.sync += [next_used.eq(used & ~self.clear), next_index.eq(index)]
-            used, index = next_used, next_index
-            matches.append(used & (index == op.accumulator))
-        m.d.comb += busy.eq(Cat(matches).any() & ~op.first)
-        return busy
+            next_recent = Signal(self.interfaces.accumulator, name=f"recent_index_{age}", reset_less=True)
+            m.d.sync += [next_used.eq(used & ~self.clear), next_recent.eq(recent)]
+            used, recent = next_used, next_recent
+            matches.append(used & (recent == index))
+        m.d.sync += conflict.eq(Cat(matches).any() & ~first)
+        return conflict
 
     def _operands(self, m: Module, op: data.View, issue: Signal) -> None:
         """Reads activations and holds the tile; feeds multipliers and, later, the scaler."""
@@ -143,6 +154,7 @@ class Engine(wiring.Component):
         m.d.comb += [
             self.am.en.eq(issue & ~op.probabilities),
             self.am.address.eq(op.address),
+            self.am_chunk.eq(op.chunk),
             self.probabilities.en.eq(issue & op.probabilities),
             self.probabilities.address.eq(op.address),
             words.eq(Mux(from_probabilities, self.probabilities.data, self.am.data)),

@@ -7,12 +7,11 @@ from amaranth.lib.wiring import In, Out
 
 from ..interfaces import Interfaces
 
-RESULT_DEPTH = 16
-"""Results in the pipeline and in the queue together: two superblocks of eight groups."""
-
 
 class ResultQueue(wiring.Component):
     """Gives out places for results, so that the pipeline in front of it needs no stall.
+
+    There is a place for every accumulator: all of them are ready at once, and leave slower than they come.
 
     A place is taken with its tag when a micro-op issues, filled with values when they leave the adder, in the same
     order, and free again when the result is transferred at `o`.
@@ -48,11 +47,12 @@ class ResultQueue(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        tags = SyncFIFO(width=Shape.cast(self.interfaces.tag).width, depth=RESULT_DEPTH)
-        values = SyncFIFOBuffered(width=len(Value.cast(self.values)), depth=RESULT_DEPTH)
+        depth = self.interfaces.derived.accumulators
+        tags = SyncFIFO(width=Shape.cast(self.interfaces.tag).width, depth=depth)
+        values = SyncFIFOBuffered(width=len(Value.cast(self.values)), depth=depth)
         m.submodules.tags = ResetInserter(self.clear)(tags)
         m.submodules.values = ResetInserter(self.clear)(values)
-        places = Signal(range(RESULT_DEPTH + 1), init=RESULT_DEPTH)
+        places = Signal(range(depth + 1), init=depth)
         transfer = Signal()
         m.d.comb += [
             self.room.eq(places != 0),
@@ -68,7 +68,7 @@ class ResultQueue(wiring.Component):
             values.r_en.eq(transfer),
         ]
         with m.If(self.clear):
-            m.d.sync += places.eq(RESULT_DEPTH)
+            m.d.sync += places.eq(depth)
         with m.Else():
             m.d.sync += places.eq(places - self.take + transfer)
         return m

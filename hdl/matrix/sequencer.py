@@ -32,7 +32,7 @@ class MatmulSequencer(wiring.Component):
     command : In(COMMAND), constant from `start` until the next
     rows : In, activation rows to compute, constant likewise
     o : Out(stream.Signature(micro_op))
-    active : Out(1), micro-ops are still to come
+    active : Out(1), micro-ops are still to come; ends : Out(1), the last one is transferred in this cycle
     macs : Out, useful multiply-accumulates of the micro-op transferred in this cycle (rows x C x 32), otherwise 0
     clear : In(1), back to idle
     """
@@ -46,6 +46,7 @@ class MatmulSequencer(wiring.Component):
                 "rows": In(6),
                 "o": Out(stream.Signature(interfaces.micro_op)),
                 "active": Out(1),
+                "ends": Out(1),
                 "macs": Out(range(interfaces.derived.macs + 1)),
                 "clear": In(1),
             }
@@ -63,11 +64,15 @@ class MatmulSequencer(wiring.Component):
         block = Signal(12)
         row_group = Signal(6)
         rows_left = Signal(6)
-        address, block_address = Signal(20), Signal(20)
+        address = Signal(20)
+        block_address = Signal(20)
         accumulator = Signal(interfaces.accumulator)
         superblock = Signal(20 - lane_bits)
 
-        ends_rows, ends_groups, ends_blocks, ends_all = Signal(), Signal(), Signal(), Signal()
+        ends_rows = Signal()
+        ends_groups = Signal()
+        ends_blocks = Signal()
+        ends_all = Signal()
         op = self.o.payload
         m.d.comb += [
             ends_rows.eq(rows_left <= interfaces.rows),
@@ -87,7 +92,11 @@ class MatmulSequencer(wiring.Component):
         ]
         transfer = Signal()
         useful = Mux(ends_rows, rows_left, interfaces.rows)
-        m.d.comb += transfer.eq(self.o.valid & self.o.ready)
+        m.d.comb += [
+            transfer.eq(self.o.valid & self.o.ready),
+            self.ends.eq(transfer & ends_all),
+            op.chunk.eq(self.command.chunk),
+        ]
         with m.If(transfer):
             m.d.comb += self.macs.eq(useful << (channel_bits + BLOCK.bit_length() - 1))
 

@@ -1,6 +1,8 @@
 """The matrix unit: everything around the engine."""
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -16,7 +18,8 @@ from .writer import ResultWriter
 class MatrixUnit(wiring.Component):
     """Executes MATMUL, and lends its engine to the attention unit while none runs.
 
-    MATMUL: the first micro-op issues three cycles after the command, if the tile is there; `done` follows the last
+    A MATMUL is taken while the results of the one before are still written; two are inside at most, and done in their
+    order. The first micro-op issues three cycles after the command, if the tile is there; `done` follows the last
     write. With LAST_ROW or TOP_K only row 0 is computed. Takes exactly the tiles of its instruction from the stream.
     Otherwise micro-ops, tiles and results are the attention unit's.
 
@@ -35,9 +38,9 @@ class MatrixUnit(wiring.Component):
     format : Out(4), of the tiles wanted at `i_raw`
     i_raw : In(stream.Signature(raw_tile)), the stream unit's
     i_micro_op, i_tile, o_result : the attention unit's use of the engine
-    am : Out(read_port), R activation words
+    am : Out(read_port), R activation words; am_chunk : Out(1), whose
     probabilities : Out(read_port), the same
-    pm, spm_read, spm_write : bias, residual, results
+    pm, spm_read, spm_write : bias, residual, results; spm_chunk : Out(1), whose
     candidates : Out, the top-k unit's, best first
     candidate_count : Out, how many of them count
     """
@@ -61,6 +64,8 @@ class MatrixUnit(wiring.Component):
                 "i_tile": In(stream.Signature(interfaces.tile)),
                 "o_result": Out(stream.Signature(interfaces.result)),
                 "am": Out(read_port(interfaces.am_address, words)),
+                "am_chunk": Out(1),
+                "spm_chunk": Out(1),
                 "probabilities": Out(read_port(unsigned(interfaces.probability_address), words)),
                 "pm": Out(read_port(interfaces.pm_address, vector)),
                 "spm_read": Out(read_port(interfaces.spm_address, vector)),
@@ -90,43 +95,68 @@ class MatrixUnit(wiring.Component):
             self.candidate_count.eq(top_k.count),
         ]
 
-        command = self._command(m, sequencer, writer, top_k)
-        m.d.comb += [self.format.eq(command.instruction.format), unpacker.format.eq(self.format)]
-        self._feed(m, unpacker, engine, sequencer)
+        owed = Signal(3)
+        command = self._commands(m, sequencer, writer, top_k, owed)
+        m.d.comb += [
+            self.format.eq(command.instruction.format),
+            unpacker.format.eq(self.format),
+            self.am_chunk.eq(engine.am_chunk),
+        ]
+        self._feed(m, unpacker, engine, sequencer, owed)
         self._results(m, engine, writer)
         return m
 
-    def _command(self, m: Module, sequencer: MatmulSequencer, writer: ResultWriter, top_k: TopK) -> data.View:
-        """Holds the command while it runs; starts the blocks one cycle after it came."""
-        command = Signal(COMMAND, reset_less=True)
-        start = Signal()
-        rows = Signal(6)
-        single = flag(command, Flag.LAST_ROW) | flag(command, Flag.TOP_K)
-        m.d.comb += [
-            self.i.ready.eq(~self.busy),
-            rows.eq(Mux(single, 1, command.rows)),
-            self.done.eq(writer.done),
-            top_k.restart.eq(start & flag(command, Flag.TOP_K)),
-        ]
-        for block in (sequencer, writer):
-            m.d.comb += [block.start.eq(start), block.command.eq(command), block.rows.eq(rows)]
-        accept = Signal()
-        m.d.comb += accept.eq(self.i.valid & self.i.ready & ~self.clear)
-        m.d.sync += start.eq(accept)
-        with m.If(accept):
-            m.d.sync += [command.eq(self.i.payload), self.busy.eq(1)]
-        with m.If(writer.done | self.clear):
-            m.d.sync += self.busy.eq(0)
-        return command
+    def _commands(
+        self, m: Module, sequencer: MatmulSequencer, writer: ResultWriter, top_k: TopK, owed: Signal
+    ) -> data.View:
+        """The command whose micro-ops issue, and behind it the one whose results are written.
 
-    def _feed(self, m: Module, unpacker: Unpacker, engine: Engine, sequencer: MatmulSequencer) -> None:
+        The next command is taken when the last micro-op and tile of one are on their way, and the writer has that one.
+        """
+        issuing = Signal(COMMAND, reset_less=True)
+        writing = Signal(COMMAND, reset_less=True)
+        running = Signal()
+        handed = Signal(init=1)
+        unwritten = Signal()
+        start = Signal()
+        accept = Signal()
+        hand = Signal()
+        m.d.comb += [
+            self.i.ready.eq(~running & handed & (owed == 0) & ~self.clear),
+            accept.eq(self.i.valid & self.i.ready),
+            hand.eq(~handed & (writer.done | ~unwritten)),
+            self.busy.eq(running | ~handed | unwritten),
+            self.done.eq(writer.done),
+            self.spm_chunk.eq(writing.chunk),
+            top_k.restart.eq(writer.start & flag(writing, Flag.TOP_K)),
+            sequencer.start.eq(start),
+            sequencer.command.eq(issuing),
+            sequencer.rows.eq(_rows(issuing)),
+            writer.command.eq(writing),
+            writer.rows.eq(_rows(writing)),
+        ]
+        m.d.sync += [start.eq(accept), writer.start.eq(hand)]
+        with m.If(accept):
+            m.d.sync += [issuing.eq(self.i.payload), running.eq(1), handed.eq(0)]
+        with m.If(sequencer.ends):
+            m.d.sync += running.eq(0)
+        with m.If(writer.done):
+            m.d.sync += unwritten.eq(0)
+        with m.If(hand):
+            m.d.sync += [writing.eq(issuing), handed.eq(1), unwritten.eq(1)]
+        with m.If(self.clear):
+            m.d.sync += [running.eq(0), handed.eq(1), unwritten.eq(0)]
+        return issuing
+
+    def _feed(self, m: Module, unpacker: Unpacker, engine: Engine, sequencer: MatmulSequencer, owed: Signal) -> None:
         """Micro-ops and tiles: the sequencer's and the stream's during MATMUL, otherwise the attention unit's.
 
         The unpacker runs ahead of the engine, but never beyond the tiles of this instruction: it may take one for every
         micro-op that wants one.
         """
-        owed = Signal(3)
-        wanted, taken, allowed = Signal(), Signal(), Signal()
+        wanted = Signal()
+        taken = Signal()
+        allowed = Signal()
         m.d.comb += [
             wanted.eq(sequencer.o.valid & sequencer.o.ready & sequencer.o.payload.take_tile),
             allowed.eq(wanted | (owed != 0)),
@@ -156,12 +186,25 @@ class MatrixUnit(wiring.Component):
             ]
 
     def _results(self, m: Module, engine: Engine, writer: ResultWriter) -> None:
-        """Results go to who asked for them."""
-        matmul = engine.o.payload.tag.kind == ResultKind.MATMUL
+        """Results go to who asked for them; those of the next MATMUL wait until the writer has its command."""
+        tag = engine.o.payload.tag
+        matmul = tag.kind == ResultKind.MATMUL
+        between = Signal(init=1)
+        with m.If(writer.i.valid & writer.i.ready & tag.end):
+            m.d.sync += between.eq(1)
+        with m.If(writer.start):
+            m.d.sync += between.eq(0)
+        with m.If(self.clear):
+            m.d.sync += between.eq(1)
         m.d.comb += [
             writer.i.payload.eq(engine.o.payload),
             self.o_result.payload.eq(engine.o.payload),
-            writer.i.valid.eq(engine.o.valid & matmul),
+            writer.i.valid.eq(engine.o.valid & matmul & ~between),
             self.o_result.valid.eq(engine.o.valid & ~matmul),
-            engine.o.ready.eq(Mux(matmul, writer.i.ready, self.o_result.ready)),
+            engine.o.ready.eq(Mux(matmul, writer.i.ready & ~between, self.o_result.ready)),
         ]
+
+
+def _rows(command: Any) -> Value:
+    """Activation rows of a MATMUL."""
+    return Mux(flag(command, Flag.LAST_ROW) | flag(command, Flag.TOP_K), 1, command.rows)

@@ -118,8 +118,11 @@ class ResultWriter(wiring.Component):
         rows_left = Signal(6)
         row_address = Signal(20)
 
-        ends_lanes, ends_parts, ends_rows = Signal(), Signal(), Signal()
-        word, channel = Signal(20), Signal(20)
+        ends_lanes = Signal()
+        ends_parts = Signal()
+        ends_rows = Signal()
+        word = Signal(20)
+        channel = Signal(20)
         part_bits, width_bits = self.parts.bit_length() - 1, self.width.bit_length() - 1
         section_bits = (interfaces.lanes // self.width).bit_length() - 1
         m.d.comb += [

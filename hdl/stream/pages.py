@@ -1,6 +1,8 @@
 """The pages of one ATTEND, in the order in which the attention unit takes them."""
 
-from amaranth import Module, Mux, Signal, signed
+from typing import Any
+
+from amaranth import Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -22,11 +24,16 @@ WALK = data.StructLayout(
 """row_groups: of one pass over the pages (k of ATTEND). layer_offset: bytes of the layer within a page."""
 
 
+_CURSOR = data.StructLayout({"head": 8, "left": 14, "page": 15, "head_offset": 32})
+"""A place in the order of pages, passes and virtual heads. left: row groups of this pass and the following ones."""
+
+
 class PageWalk(wiring.Component):
     """Regions of keys, values and exponents (docs/isa.md, ATTEND's stream).
 
-    For each virtual head, for each pass: exponents and K of page i, then V of page i - lag. Pages without completed
-    positions are left out. About 8 cycles per page and half; a region of 32 lanes is 128 to 16 beats.
+    For the pages of all passes of all virtual heads in a row: exponents and K of one, then V of the one `attention_lag`
+    before it. Pages without completed positions are left out. About 8 cycles per page and half; a region of 32 lanes is
+    128 to 16 beats.
 
     Members:
         i : In(stream(WALK)). done : Out(1), pulse after the last region is taken.
@@ -57,19 +64,26 @@ class PageWalk(wiring.Component):
         tile_shift = (self.config.array.channels * BLOCK // bus - 1).bit_length()
         walk = Signal(WALK)
         geometry = walk.geometry
-        head = Signal(8)
         groups = Signal(14)
-        groups_left = Signal(signed(15))
         rows = Signal(20)
         pages = Signal(15)
         old_pages = Signal(15)
-        step = Signal(16)
-        head_offset = Signal(32)
         page_offset = Signal(48)
         base = Signal(48)
         exponent_beats = Signal(16)
         payload_beats = Signal(16)
-        values = Signal()
+        head_bytes = Signal(32)
+        keys = Signal(_CURSOR)
+        values = Signal(_CURSOR)
+        now = Signal(_CURSOR)
+        ahead = Signal(range(lag + 2))
+        of_values = Signal()
+        keys_end = Signal()
+        m.d.comb += [
+            now.eq(Mux(of_values, values, keys)),
+            self.index.eq(now.page),
+            keys_end.eq(keys.head == geometry.kv_heads),
+        ]
 
         def send(kind: int, address: object, beats: Signal, units: object) -> None:
             m.d.comb += [
@@ -84,8 +98,9 @@ class PageWalk(wiring.Component):
         with m.FSM():
             with m.State("Idle"):
                 m.d.comb += self.i.ready.eq(1)
+                m.d.sync += [ahead.eq(0), of_values.eq(0)]
                 with m.If(self.i.valid):
-                    m.d.sync += [walk.eq(self.i.payload), head.eq(0), head_offset.eq(0)]
+                    m.d.sync += walk.eq(self.i.payload)
                     m.next = "Measure"
             with m.State("Measure"):
                 m.d.sync += [
@@ -98,41 +113,35 @@ class PageWalk(wiring.Component):
                 ]
                 m.next = "Count Groups"
             with m.State("Count Groups"):
-                m.d.sync += groups.eq((rows + self.config.array.rows - 1) >> (self.config.array.rows - 1).bit_length())
-                m.next = "Next Head"
-            with m.State("Next Head"):
-                m.d.sync += [groups_left.eq(groups), step.eq(0), values.eq(0)]
-                m.next = "Step"
-            with m.State("Step"):
-                # Step i: keys of page i, then values of page i - lag.
-                m.d.comb += self.index.eq(Mux(values, step - lag, step))
-                with m.If(~values & (step >= old_pages)):
-                    m.d.sync += values.eq(1)
-                    with m.If(step < lag):
-                        m.next = "Advance"
-                with m.Elif(values & (step >= old_pages + lag)):
+                m.d.sync += [
+                    groups.eq((rows + self.config.array.rows - 1) >> (self.config.array.rows - 1).bit_length()),
+                    head_bytes.eq((exponent_beats + (payload_beats << 1)) << shift),
+                ]
+                m.next = "Start"
+            with m.State("Start"):
+                for cursor in (keys, values):
+                    m.d.sync += [cursor.eq(0), cursor.left.eq(groups)]
+                m.next = "Choose"
+            with m.State("Choose"):
+                m.next = "Look Up"
+                with m.If(now.page >= old_pages):
                     m.next = "Advance"
-                with m.Elif(values & (step < lag)):
-                    m.next = "Advance"
-                with m.Else():
-                    m.next = "Look Up"
             with m.State("Look Up"):
-                m.d.comb += [self.index.eq(Mux(values, step - lag, step)), self.fault.eq(~self.mapped)]
+                m.d.comb += self.fault.eq(~self.mapped)
                 m.d.sync += page_offset.eq(self.page * walk.page_bytes[:32])
-                with m.If(self.mapped):
-                    m.next = "Add"
-                with m.Else():
+                m.next = "Add"
+                with m.If(~self.mapped):
                     m.next = "Stand Still"
             with m.State("Stand Still"):
                 pass
             with m.State("Add"):
-                m.d.sync += page_offset.eq(page_offset + head_offset)
+                m.d.sync += page_offset.eq(page_offset + now.head_offset)
                 m.next = "Add Base"
             with m.State("Add Base"):
-                skip = Mux(values, exponent_beats + payload_beats, 0)
+                skip = Mux(of_values, exponent_beats + payload_beats, 0)
                 m.d.sync += page_offset.eq(page_offset + base + (skip << shift))
                 m.next = "Send Exponents"
-                with m.If(values):
+                with m.If(of_values):
                     m.next = "Send Payload"
             with m.State("Send Exponents"):
                 send(Kind.EXPONENTS, page_offset, exponent_beats, exponent_beats)
@@ -142,26 +151,30 @@ class PageWalk(wiring.Component):
             with m.State("Send Payload"):
                 send(Kind.PAYLOAD, page_offset, payload_beats, payload_beats >> tile_shift)
                 with m.If(self.o.ready):
-                    m.d.sync += values.eq(1)
-                    m.next = "Step"
-                    with m.If(values):
-                        m.next = "Advance"
+                    m.next = "Advance"
             with m.State("Advance"):
-                m.d.sync += [step.eq(step + 1), values.eq(0)]
-                m.next = "Step"
-                with m.If(step + 1 == pages + lag):
-                    m.d.sync += groups_left.eq(groups_left - walk.row_groups)
-                    m.next = "Next Pass"
-            with m.State("Next Pass"):
-                m.d.sync += step.eq(0)
-                m.next = "Step"
-                with m.If(groups_left <= 0):
-                    m.d.sync += [
-                        head.eq(head + 1),
-                        head_offset.eq(head_offset + ((exponent_beats + (payload_beats << 1)) << shift)),
-                    ]
-                    m.next = "Next Head"
-                    with m.If(head + 1 == geometry.kv_heads):
-                        m.d.comb += self.done.eq(1)
-                        m.next = "Idle"
+                for cursor, chosen in ((keys, ~of_values), (values, of_values)):
+                    with m.If(chosen):
+                        self._advance(m, cursor, pages, groups, walk.row_groups, head_bytes)
+                m.d.sync += ahead.eq(Mux(of_values, ahead - 1, ahead + 1))
+                m.next = "Decide"
+            with m.State("Decide"):
+                # After a V always a K while there are any, after a K a V once K is far enough ahead.
+                m.d.sync += of_values.eq(keys_end | (~of_values & (ahead > lag)))
+                m.next = "Choose"
+                with m.If(keys_end & (ahead == 0)):
+                    m.d.comb += self.done.eq(1)
+                    m.next = "Idle"
         return m
+
+    def _advance(self, m: Module, cursor: Any, pages: Signal, groups: Signal, taken: Value, head_bytes: Signal) -> None:
+        """To the next page, of the next pass, of the next virtual head."""
+        m.d.sync += cursor.page.eq(cursor.page + 1)
+        with m.If(cursor.page + 1 == pages):
+            m.d.sync += [cursor.page.eq(0), cursor.left.eq(cursor.left - taken)]
+            with m.If(cursor.left <= taken):
+                m.d.sync += [
+                    cursor.left.eq(groups),
+                    cursor.head.eq(cursor.head + 1),
+                    cursor.head_offset.eq(cursor.head_offset + head_bytes),
+                ]

@@ -21,7 +21,7 @@ class Prefetcher(wiring.Component):
 
     Members:
         i : In(stream(JOB)). program : Out(read_port). lookup : Out(lookup_port).
-        image_base, kv_base : In(48). pass_index : In(32), appends_in_pass : In(12), how far the sequencer is.
+        image_base, kv_base : In(48). appended : In(16), APPENDs of the job whose bytes are in memory.
         o : Out(stream(STREAM_REGION)).
         fault_valid : Out(1), fault : Out(FAULT): PAGE_UNMAPPED; the prefetcher then stands still.
     """
@@ -36,8 +36,7 @@ class Prefetcher(wiring.Component):
                 "lookup": Out(lookup_port()),
                 "image_base": In(48),
                 "kv_base": In(48),
-                "pass_index": In(32),
-                "appends_in_pass": In(12),
+                "appended": In(16),
                 "o": Out(stream.Signature(STREAM_REGION)),
                 "fault_valid": Out(1),
                 "fault": Out(FAULT),
@@ -46,15 +45,21 @@ class Prefetcher(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.passes = passes = PassGenerator(chunk=self.config.vector.chunk)
+        vector = self.config.vector
+        m.submodules.passes = passes = PassGenerator(chunk=vector.chunk, chunks=vector.chunks)
         m.submodules.pages = pages = PageWalk(self.config)
         instruction = Signal(INSTRUCTION)
         now = Signal(PASS)
         pc = Signal(8)
         layer = Signal(12)
         layers = Signal(12)
-        index = Signal(32)
-        attends = Signal(12)
+        # APPENDs walked over, those of the passes before, and those up to this layer's of the first chunk.
+        appends = Signal(16)
+        needed_first = Signal(16)
+        needed_second = Signal(16)
+        missing = Signal(16)
+        second = Signal()
+        skipped = Signal()
         sequence = Signal(6)
         request = Signal(STREAM_REGION)
         offset = Signal(44)
@@ -70,27 +75,32 @@ class Prefetcher(wiring.Component):
             pages.page.eq(self.lookup.page),
             pages.mapped.eq(self.lookup.mapped),
             pages.i.payload.geometry.eq(GEOMETRY_LAYOUT(instruction.aux[: GEOMETRY_LAYOUT.size])),
-            pages.i.payload.rows.eq(now.rows),
-            pages.i.payload.position.eq(now.position),
+            second.eq((instruction.flags & Flag.SECOND.value).any()),
+            skipped.eq(((instruction.flags & Flag.HEAD.value).any() & ~now.head) | (second & (now.second == 0))),
+            missing.eq(Mux(second, needed_second, needed_first) - self.appended),
+            pages.i.payload.rows.eq(Mux(second, now.second, now.rows)),
+            pages.i.payload.position.eq(now.position + Mux(second, now.rows, 0)),
             pages.i.payload.row_groups.eq(instruction.k),
             pages.i.payload.page_bytes.eq(instruction.base),
             pages.i.payload.layer_offset.eq(offset),
             pages.kv_base.eq(self.kv_base),
             self.fault_valid.eq(pages.fault),
             self.fault.status.eq(Status.PAGE_UNMAPPED),
-            # The pass's own position if its page is missing: what the page writer would say of the same page.
-            self.fault.address.eq(Mux(pages.index == now.position >> 5, now.position, pages.index << 5)),
+            # The chunk's own position if its page is missing: what the page writer would say of the same page.
+            self.fault.address.eq(
+                Mux(pages.index == pages.i.payload.position >> 5, pages.i.payload.position, pages.index << 5)
+            ),
         ]
         with m.FSM():
             with m.State("Idle"):
                 m.d.comb += self.i.ready.eq(passes.i.ready)
                 m.d.comb += passes.i.valid.eq(self.i.valid)
-                m.d.sync += [sequence.eq(self.i.payload.sequence), index.eq(0)]
+                m.d.sync += [sequence.eq(self.i.payload.sequence), appends.eq(0)]
                 with m.If(self.i.valid & passes.i.ready):
                     m.next = "Next Pass"
             with m.State("Next Pass"):
                 m.d.comb += passes.o.ready.eq(1)
-                m.d.sync += [pc.eq(0), layer.eq(0), attends.eq(0)]
+                m.d.sync += [pc.eq(0), layer.eq(0), needed_first.eq(appends)]
                 with m.If(passes.o.valid):
                     m.d.sync += now.eq(passes.o.payload)
                     m.next = "Fetch"
@@ -106,7 +116,7 @@ class Prefetcher(wiring.Component):
                     tiles.eq(self._groups(instruction) * instruction.k),
                 ]
                 m.next = "Fetch"
-                with m.If((instruction.flags & Flag.HEAD.value).any() & ~now.head):
+                with m.If(skipped):
                     m.next = "Fetch"
                 with m.Else(), m.Switch(instruction.opcode):
                     with m.Case(Opcode.LOOP):
@@ -117,12 +127,15 @@ class Prefetcher(wiring.Component):
                         with m.If(layer + 1 < layers):
                             m.d.sync += [pc.eq(instruction.src), layer.eq(layer + 1)]
                     with m.Case(Opcode.END):
-                        m.d.sync += index.eq(index + 1)
                         m.next = "Next Pass"
                         with m.If(now.final):
                             m.next = "Idle"
                     with m.Case(Opcode.LOAD, Opcode.ROPE_TABLE, Opcode.MATMUL):
                         m.next = "Address"
+                    with m.Case(Opcode.APPEND):
+                        m.d.sync += appends.eq(appends + 1)
+                        with m.If(~second):
+                            m.d.sync += needed_second.eq(appends + 1)
                     with m.Case(Opcode.ATTEND):
                         m.next = "Wait For Appends"
             with m.State("Address"):
@@ -135,14 +148,11 @@ class Prefetcher(wiring.Component):
                 with m.If(self.o.ready):
                     m.next = "Fetch"
             with m.State("Wait For Appends"):
-                # The pages of the pass before must have this layer's rows; in pass 0 all that is read is old.
-                with m.If(
-                    (self.pass_index >= index) | ((self.pass_index + 1 == index) & (self.appends_in_pass > attends))
-                ):
+                # What earlier passes appended, and the first chunk in this layer, must be in the pages.
+                with m.If((missing == 0) | missing[-1]):
                     m.next = "Start Pages"
             with m.State("Start Pages"):
                 m.d.comb += pages.i.valid.eq(1)
-                m.d.sync += attends.eq(attends + 1)
                 m.next = "Pages"
             with m.State("Pages"):
                 m.d.comb += [

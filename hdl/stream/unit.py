@@ -81,7 +81,7 @@ class StreamUnit(wiring.Component):
     Members:
         axi : Out(axi4_read). auxiliary : In(auxiliary_port).
         i : In(stream(JOB)). program : Out(read_port). lookup : Out(lookup_port).
-        image_base, kv_base : In(48). pass_index : In(32), appends_in_pass : In(12), of the sequencer.
+        image_base, kv_base : In(48). appended : In(16), of the sequencer.
         o_tile : Out(stream(raw_tile)), o_payload : Out(stream(C*32*8)), o_beat, o_exponents : Out(stream(W*8)).
         clear : In(1), drained : Out(1), fault_valid, fault : Out.
         stream_beat, auxiliary_beat, full : Out(1), for counters.
@@ -102,8 +102,7 @@ class StreamUnit(wiring.Component):
                 "lookup": Out(lookup_port()),
                 "image_base": In(48),
                 "kv_base": In(48),
-                "pass_index": In(32),
-                "appends_in_pass": In(12),
+                "appended": In(16),
                 "o_tile": Out(stream.Signature(interfaces.raw_tile)),
                 "o_payload": Out(stream.Signature(config.array.channels * BLOCK * 8)),
                 "o_beat": Out(stream.Signature(bits)),
@@ -131,8 +130,7 @@ class StreamUnit(wiring.Component):
         m.d.comb += [
             prefetcher.image_base.eq(self.image_base),
             prefetcher.kv_base.eq(self.kv_base),
-            prefetcher.pass_index.eq(self.pass_index),
-            prefetcher.appends_in_pass.eq(self.appends_in_pass),
+            prefetcher.appended.eq(self.appended),
             reader.clear.eq(self.clear),
             self.drained.eq(reader.drained),
             self.fault_valid.eq(reader.fault_valid | prefetcher.fault_valid),

@@ -1,6 +1,10 @@
 """The memories around the vector unit: block RAM with one write port and one read port each."""
 
-from amaranth.hdl import Module, ShapeLike, Value
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Module, Mux, ShapeLike, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In
 
@@ -68,8 +72,8 @@ class ParameterMemory(MaskedMemory):
 class ActivationMemory(wiring.Component):
     """Quantized blocks in R banks; a write goes to the banks of its mask, a read takes one address in all of them.
 
-    A read answers one cycle after its address and does not see a write of the same cycle. Contents survive a reset.
-    Cost: block RAM.
+    Each chunk has words of its own: one chunk's blocks are written while another's are read. A read answers one cycle
+    after its address and does not see a write of the same cycle. Contents survive a reset. Cost: block RAM.
 
     Parameters
     ----------
@@ -77,8 +81,8 @@ class ActivationMemory(wiring.Component):
 
     Members
     -------
-    write : In(write_port(am_address, am_word, R))
-    read : In(read_port(am_address, R x am_word))
+    write : In(write_port(am_address, am_word, R)), write_chunk : In(1)
+    read : In(read_port(am_address, R x am_word)), read_chunk : In(1)
     """
 
     def __init__(self, interfaces: Interfaces) -> None:
@@ -88,21 +92,53 @@ class ActivationMemory(wiring.Component):
             {
                 "write": In(write_port(address, word, rows)),
                 "read": In(read_port(address, data.ArrayLayout(word, rows))),
+                "write_chunk": In(1),
+                "read_chunk": In(1),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        chunks, words = self.interfaces.config.vector.chunks, len(self.interfaces.am_address)
+        depth = words if chunks == 1 else chunks << (words - 1).bit_length()
         for row in range(self.interfaces.rows):
-            bank = memory.Memory(shape=self.interfaces.am_word, depth=len(self.interfaces.am_address), init=[])
+            bank = memory.Memory(shape=self.interfaces.am_word, depth=depth, init=[])
             m.submodules[f"bank_{row}"] = bank
             write, read = bank.write_port(), bank.read_port()
             m.d.comb += [
-                write.addr.eq(self.write.address),
+                write.addr.eq(Cat(self.write.address, self.write_chunk)),
                 write.data.eq(self.write.data),
                 write.en.eq(self.write.en & self.write.mask[row]),
-                read.addr.eq(self.read.address),
+                read.addr.eq(Cat(self.read.address, self.read_chunk)),
                 read.en.eq(self.read.en),
                 self.read.data[row].eq(read.data),
             ]
         return m
+
+
+def share_read(
+    m: Module, memories: Sequence[wiring.PureInterface], readers: Sequence[tuple[wiring.PureInterface, Value]]
+) -> None:
+    """Readers with the chunk that each works on."""
+    for chunk, own in enumerate(memories):
+        mine = [reader.en & (its == chunk) for reader, its in readers]
+        addresses = [Mux(asks, reader.address, 0) for asks, (reader, _) in zip(mine, readers, strict=True)]
+        m.d.comb += [own.read.en.eq(Cat(mine).any()), own.read.address.eq(reduce(or_, addresses))]
+    for reader, its in readers:
+        words = [Value.cast(own.read.data) for own in memories]
+        m.d.comb += Value.cast(reader.data).eq(words[0] if len(words) == 1 else Mux(its, words[1], words[0]))
+
+
+def share_write(
+    m: Module, memories: Sequence[wiring.PureInterface], writers: Sequence[tuple[wiring.PureInterface, Value]]
+) -> None:
+    """Writers with the chunk that each works on."""
+    for chunk, own in enumerate(memories):
+        mine = [writer.en & (its == chunk) for writer, its in writers]
+        m.d.comb += own.write.en.eq(Cat(mine).any())
+        for field in ("address", "mask", "data"):
+            values = [
+                Mux(asks, Value.cast(getattr(writer, field)), 0)
+                for asks, (writer, _) in zip(mine, writers, strict=True)
+            ]
+            m.d.comb += Value.cast(getattr(own.write, field)).eq(reduce(or_, values))

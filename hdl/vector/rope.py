@@ -33,6 +33,7 @@ class RopeTable(wiring.Component):
     -------
     start : In(1), pulse: read `pairs` constants
     pairs : In(20), rows : In(6), position : In(20), constant from `start` until `done`
+    chunk : In(1), whose table is filled or looked up
     i : In(stream.Signature(W * 8)), beats of 64-bit constants
     done : Out(1)
     row : In(5), word : In, V/2 pairs of a head, identity : In(1), a lookup
@@ -52,6 +53,7 @@ class RopeTable(wiring.Component):
         self.pairs_per_word = interfaces.lanes // 2
         self.word_bits = bits_for(max(BLOCK, config.max_head_dim) // interfaces.lanes)
         self.row_bits = bits_for(config.chunk)
+        self.chunks = config.chunks
         result = data.ArrayLayout(FLOAT, self.pairs_per_word)
         super().__init__(
             {
@@ -59,6 +61,7 @@ class RopeTable(wiring.Component):
                 "pairs": In(20),
                 "rows": In(6),
                 "position": In(20),
+                "chunk": In(1),
                 "i": In(stream.Signature(self.bus_bits)),
                 "done": Out(1),
                 "row": In(5),
@@ -71,7 +74,7 @@ class RopeTable(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        depth = 1 << (self.row_bits + self.word_bits)
+        depth = self.chunks << (self.row_bits + self.word_bits)
         m.submodules.table = table = memory.Memory(shape=64 * self.pairs_per_word, depth=depth, init=[])
         self._fill(m, table)
         self._look_up(m, table)
@@ -105,7 +108,7 @@ class RopeTable(wiring.Component):
         written = delay_valid(m, cutter.o.valid, self.latency, name="written")
         last = delay_valid(m, cutter.o.valid & ends, self.latency, name="last")
         part_bits = bits_for(self.pairs_per_word)
-        place = Cat(pair[: part_bits + self.word_bits], row[: self.row_bits])
+        place = Cat(pair[: part_bits + self.word_bits], row[: self.row_bits], self.chunk)
         place = delay(m, place, self.latency, enable=C(1), name="place")
         write = table.write_port(granularity=64)
         m.d.comb += [
@@ -149,7 +152,7 @@ class RopeTable(wiring.Component):
         kept = Signal(20)
         with m.If(self.start):
             m.d.sync += kept.eq(self.pairs)
-        m.d.comb += [read.en.eq(C(1)), read.addr.eq(Cat(self.word, self.row[: self.row_bits]))]
+        m.d.comb += [read.en.eq(C(1)), read.addr.eq(Cat(self.word, self.row[: self.row_bits], self.chunk))]
         for pair in range(self.pairs_per_word):
             index = Cat(C(pair, bits_for(self.pairs_per_word)), self.word)
             outside = Signal(name=f"outside_{pair}", reset_less=True)

@@ -99,6 +99,7 @@ class VectorUnit(wiring.Component):
             rope.pairs.eq(command.instruction.n),
             rope.rows.eq(command.rows),
             rope.position.eq(command.position),
+            rope.chunk.eq(command.chunk),
             control.finished.eq(loader.done | rope.done),
             self.i_beat.ready.eq(loader.i.ready | rope.i.ready),
         ]

@@ -1,11 +1,20 @@
 """Random models for tests of the driver: every shape of the family, no training."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from celosia.arch.config import AcceleratorConfig, load_config
 from celosia.arch.model import Model, ModelConfig, WeightTensor, expected_shapes, rope_frequencies
 from celosia.driver.importers import quantize
+
+
+def middle_config() -> AcceleratorConfig:
+    """The kria preset with 8 lanes, which divide every head size here, one chunk of 16 in flight, and less program."""
+    kria = load_config("kria")
+    vector = replace(kria.vector, lanes=8, chunk=16, chunks=1, scratchpad_words=16384, parameter_words=256)
+    return replace(kria, vector=vector, control=replace(kria.control, program_words=64))
 
 
 def random_config(**changes: Any) -> ModelConfig:

@@ -1,11 +1,10 @@
 """Useful bytes and work of a compiled model against sums over its tensors."""
 
-from celosia.arch.config import load_config
 from celosia.arch.formats import BLOCK, WEIGHT_FORMATS
 from celosia.driver.compiler import compile_model
 from celosia.driver.figures import Load
 
-from .models import random_config, random_model
+from .models import middle_config, random_config, random_model
 
 MIXED = {"layers.1.wv": "Q4_1", "layers.2.wv": "Q4_1", "wv": "Q8_0", "w_up": "Q4_0"}
 
@@ -13,7 +12,7 @@ MIXED = {"layers.1.wv": "Q4_1", "layers.2.wv": "Q4_1", "wv": "Q8_0", "w_up": "Q4
 def test_a_pass_asks_for_every_layers_own_weights() -> None:
     """Head sizes and widths without padding, so that a tensor's blocks are what is streamed."""
     model = random_model(random_config(n_layers=4), 1, MIXED)
-    load = Load(compile_model(model, load_config("kria"), weight_format="Q8_0"))
+    load = Load(compile_model(model, middle_config(), weight_format="Q8_0"))
     expected, work = 8 * 16, 0  # rope constants of half a head
     for name, tensor in model.tensors.items():
         if not name.startswith("layers."):

@@ -224,7 +224,7 @@ def gguf_with(file: Path, kind: str, tokens: Sequence[str], **lists: list[str] |
         ("gpt2", ["a", "a"], {"merges": ["a a"]}, "tokenizer.ggml.tokens is 'a': this token appears twice"),
         ("gpt2", ["a", "b"], {"merges": ["a b"]}, "tokenizer.ggml.merges is 'a b': both parts and their union must be"),
         ("gpt2", ["a", "b"], {"merges": ["ab"]}, "tokenizer.ggml.merges is 'ab': both parts"),
-        ("gpt2", ["a", "b"], {}, "tokenizer.ggml.merges is None: it must be a list of strings"),
+        ("gpt2", ["a", "b"], {}, "tokenizer.ggml.merges is missing: it must be a list of strings"),
         ("gpt2", ["a"] + ["x"] * 300, {"merges": ["a b"]}, "length of tokenizer.ggml.tokens is 301: the model has 300"),
         (
             "gpt2",
@@ -232,7 +232,7 @@ def gguf_with(file: Path, kind: str, tokens: Sequence[str], **lists: list[str] |
             {"merges": ["a b"], "token_type": [1]},
             "tokenizer.ggml.token_type is [1]: it must be 300 integers",
         ),
-        ("llama", ["a"], {}, "tokenizer.ggml.scores is None: it must be 300 float32 numbers"),
+        ("llama", ["a"], {}, "tokenizer.ggml.scores is missing: it must be 300 float32 numbers"),
         ("llama", ["a"], {"scores": [1.0]}, "tokenizer.ggml.scores is [1.0]: it must be 300 float32 numbers"),
         ("llama", ["a"], {"scores": [float("nan")] * 300}, "tokenizer.ggml.scores is [nan, nan"),
         ("llama", ["a"], {"scores": [1] * 300}, "tokenizer.ggml.scores is [1, 1,"),

@@ -33,8 +33,8 @@ BROKEN = {
 """Linter, then what is broken: what it must say, and the Verilog."""
 
 
-UNNAMED = re.compile(r"\bU\$\d+")
-"""What Amaranth calls a submodule without a name."""
+UNNAMED = re.compile(r"\$signal\S*|\bU\$\d+")
+"""What Amaranth calls a signal and a submodule without a name."""
 
 
 @pytest.mark.parametrize("preset", ["default", "ecp5"])

@@ -63,39 +63,44 @@ class Device:
 class Tracer:
     """Collects what the trace ports show, as the simulated device does."""
 
-    def __init__(self, dut: Any) -> None:
-        self.dut = dut
+    def __init__(self, dut: Any, chunks: int) -> None:
+        self.dut, self.chunks = dut, range(chunks)
         self.retired: list[Writes] = []
-        self._lists: dict[str, list[tuple[Any, ...]]] = {"spm": [], "am": [], "kv": []}
-        self._bytes = {name: -(-len(getattr(dut, f"trace_{name}_data")) // 8) for name in self._lists}
+        ports = {"spm": "spm_0", "am": "am", "kv": "kv"}
+        self._bytes = {name: -(-len(getattr(dut, f"trace_{port}_data")) // 8) for name, port in ports.items()}
+        self._lists: list[dict[str, list[tuple[Any, ...]]]] = [{name: [] for name in ports} for _ in self.chunks]
 
     async def run(self) -> None:
         """Sample every cycle."""
-        dut = self.dut
-        edge = RisingEdge(dut.clk)
+        edge = RisingEdge(self.dut.clk)
         while True:
             await edge
-            if dut.trace_spm_en.value == 1:
-                self._keep("spm", int(dut.trace_spm_address.value), int(dut.trace_spm_mask.value))
-            if dut.trace_am_en.value == 1:
-                self._keep("am", int(dut.trace_am_address.value), int(dut.trace_am_mask.value))
-            if dut.trace_kv_en.value == 1:
-                self._keep("kv")
-            if dut.trace_retired.value == 1:
-                self._retire()
+            for chunk in self.chunks:
+                if self._port(f"spm_{chunk}_en"):
+                    self._keep(chunk, "spm", f"spm_{chunk}", "address", "mask")
+            if self._port("am_en"):
+                self._keep(self._port("am_chunk"), "am", "am", "address", "mask")
+            if self._port("kv_en"):
+                self._keep(self._port("kv_chunk"), "kv", "kv")
+            for chunk in self.chunks:
+                if self._port(f"{chunk}_retired"):
+                    self._retire(chunk)
 
-    def _keep(self, name: str, *fields: int) -> None:
-        data = int(getattr(self.dut, f"trace_{name}_data").value).to_bytes(self._bytes[name], "little")
-        self._lists[name].append((*fields, np.frombuffer(data, np.uint8)))
+    def _port(self, name: str) -> int:
+        return int(getattr(self.dut, f"trace_{name}").value)
 
-    def _retire(self) -> None:
+    def _keep(self, chunk: int, name: str, port: str, *fields: str) -> None:
+        data = np.frombuffer(self._port(f"{port}_data").to_bytes(self._bytes[name], "little"), np.uint8)
+        self._lists[chunk][name].append((*(self._port(f"{port}_{field}") for field in fields), data))
+
+    def _retire(self, chunk: int) -> None:
         arrays = []
         for name, fields in (("spm", ("address", "mask")), ("am", ("address", "banks")), ("kv", ())):
             layout = np.dtype([*((field, "<u4") for field in fields), ("data", "u1", (self._bytes[name],))])
-            arrays.append(np.array(self._lists[name], layout))
-            self._lists[name].clear()
-        which = (int(getattr(self.dut, f"trace_{name}").value) for name in ("index", "layer", "pass"))
-        self.retired.append(Writes(*which, 0, *arrays))
+            arrays.append(np.array(self._lists[chunk][name], layout))
+            self._lists[chunk][name].clear()
+        index, layer, number = (self._port(f"{chunk}_{name}") for name in ("index", "layer", "pass"))
+        self.retired.append(Writes(index, layer, number, 0, *arrays))
 
 
 def _stall(random: Random, share: float) -> Any:
@@ -121,7 +126,7 @@ async def computes_what_the_golden_machine_computes(dut: Any) -> None:
             half = interface.read_if if name in ("ar", "r") else interface.write_if
             generator = _stall(bench_random(f"{side} {name}"), parameters["stall"])
             getattr(half, f"{name}_channel").set_pause_generator(generator)
-    tracer = Tracer(dut)
+    tracer = Tracer(dut, config.vector.chunks)
     cocotb.start_soon(tracer.run())
 
     retired: list[Retired] = []

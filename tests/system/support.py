@@ -35,15 +35,15 @@ NARROW = AcceleratorConfig(
     control=Control(top_k=3),
 )
 
-# A beat is a tile of 4-bit weights, K runs three pages ahead of V.
+# A beat is a tile of 4-bit weights, K runs three pages ahead of V, two chunks are in flight.
 WIDE = AcceleratorConfig(
     name="wide",
     bus=Bus(data_bits=256, address_bits=40, outstanding=16, burst_beats=32),
     array=Array(rows=4, channels=2),
-    vector=Vector(lanes=8, chunk=16, scratchpad_words=4096, activation_words=512, parameter_words=128),
+    vector=Vector(lanes=8, chunk=16, chunks=2, scratchpad_words=4096, activation_words=512, parameter_words=128),
     cache=Cache(pages=24, sequences=3, pages_per_sequence=6, tail_words=256),
     stream=Stream(fifo_beats=256, scale_fifo_beats=32, attention_lag=3),
-    control=Control(top_k=3),
+    control=Control(program_words=128, top_k=3),
 )
 
 

@@ -9,10 +9,18 @@ CONFIG = AcceleratorConfig(
     name="system",
     bus=Bus(data_bits=64, outstanding=4, burst_beats=8),
     array=Array(rows=2, channels=2, activation_bits=8),
-    vector=Vector(lanes=2, chunk=4, scratchpad_words=2048, activation_words=128, parameter_words=64, max_head_dim=32),
+    vector=Vector(
+        lanes=2,
+        chunk=4,
+        chunks=2,
+        scratchpad_words=2048,
+        activation_words=128,
+        parameter_words=64,
+        max_head_dim=32,
+    ),
     cache=Cache(pages=3, sequences=1, pages_per_sequence=2, tail_words=32),
     stream=Stream(fifo_beats=64, scale_fifo_beats=16, attention_lag=2),
-    control=Control(program_words=32, top_k=5),
+    control=Control(program_words=64, top_k=5),
 )
 
 

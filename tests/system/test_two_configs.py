@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from celosia.arch.config import AcceleratorConfig
+from celosia.arch.isa import Flag, Instruction, Opcode
 from celosia.driver.device import Job
 from celosia.golden.records import TensorWrite
 
@@ -14,7 +15,17 @@ from .support import NARROW, WIDE, Pair, small_model, tokens
 LENGTH, STEPS = 35, 3
 
 Rows = dict[tuple[int, int, int], np.ndarray]
-"""Rows of scratchpad tensors, as bits, by instruction, layer and position."""
+"""Rows of scratchpad tensors, as bits, by instruction (a number of `_numbers`), layer and position."""
+
+WRITERS = (Opcode.EMBED, Opcode.MATMUL, Opcode.ATTEND)
+
+
+def _numbers(program: tuple[Instruction, ...]) -> dict[int, int]:
+    """Index in the program to number among the instructions of its chunk that write the scratchpad."""
+    writers = [index for index, instruction in enumerate(program) if instruction.opcode in WRITERS]
+    second = [index for index in writers if Flag.SECOND in program[index].flags]
+    first = [index for index in writers if index not in second]
+    return dict(zip(first, range(len(first)), strict=True)) | dict(zip(second, range(len(second)), strict=True))
 
 
 def _run(config: AcceleratorConfig, changes: dict[str, Any]) -> tuple[Rows, tuple[int, ...], Any]:
@@ -23,14 +34,14 @@ def _run(config: AcceleratorConfig, changes: dict[str, Any]) -> tuple[Rows, tupl
     pair.open(0, (5, 2))
     result = pair.run(Job(0, 0, tokens(LENGTH), STEPS))
     rows: Rows = {}
-    recording = pair.recordings[0]
+    recording, numbers = pair.recordings[0], _numbers(pair.compiled.program)
     written = {(w.pass_index, w.index, w.layer): w.scratchpad for w in recording.writes}
     for retired in recording.retired:
         for tensor in retired.tensors:
             if tensor.kind == "spm":
                 records = written[retired.pass_index, retired.index, retired.layer]
                 for row, bits in enumerate(_rows(records, tensor, config.vector.lanes)):
-                    rows[retired.index, retired.layer, retired.position + row] = bits
+                    rows[numbers[retired.index], retired.layer, retired.position + row] = bits
     return rows, result.tokens, result.candidates
 
 
@@ -54,7 +65,7 @@ def _rows(records: np.ndarray, tensor: TensorWrite, lanes: int) -> np.ndarray:
     ids=["heads of 32", "heads of 16", "heads of 48"],
 )
 def test_two_configs_write_the_same(changes: dict[str, Any]) -> None:
-    """Rows, channels, lanes, chunk, bus width, lag and FIFOs all differ."""
+    """Rows, channels, lanes, chunk, chunks in flight, bus width, lag and FIFOs all differ."""
     narrow, *sampled = _run(NARROW, changes)
     wide, *sampled_wide = _run(WIDE, changes)
     assert sampled == sampled_wide

@@ -13,7 +13,7 @@ from celosia.driver.compiler import compile_model, quantize_model
 from celosia.driver.evaluate import FloatLogits
 from celosia.driver.golden_accelerator import GoldenLogits
 
-from ..models import random_config, random_model
+from ..models import middle_config, random_config, random_model
 
 TOKENS = 45  # two pages, the second one begun
 
@@ -57,7 +57,7 @@ SHAPES: list[dict[str, Any]] = [
 def test_the_machine_computes_the_model(changes: dict[str, Any]) -> None:
     head = changes.get("head_dim", 32)
     changes = {"rope_frequencies": rope_frequencies(head, 500.0), **changes}
-    assert _error(random_model(random_config(**changes), 11), load_config("kria")) < BOUND
+    assert _error(random_model(random_config(**changes), 11), middle_config()) < BOUND
 
 
 @pytest.mark.parametrize("preset", ["default", "ecp5", "kria"])
@@ -67,7 +67,7 @@ def test_on_every_preset(preset: str) -> None:
 
 def test_mixed_formats_and_mixed_layers() -> None:
     formats = {"layers.0.wv": "Q8_0", "layers.1.wv": "Q4_1", "w_down": "Q4_0", "layers.0.w_down": "Q8_0", "wq": "Q4_1"}
-    assert _error(random_model(random_config(mlp_bias=True), 13, formats), load_config("kria")) < BOUND
+    assert _error(random_model(random_config(mlp_bias=True), 13, formats), middle_config()) < BOUND
 
 
 def test_runs_of_layers_with_formats_of_their_own() -> None:
@@ -75,16 +75,16 @@ def test_runs_of_layers_with_formats_of_their_own() -> None:
     large = dict.fromkeys((f"layers.4.{name}" for name in ("w_gate", "w_up", "w_down")), "Q8_0")
     formats = {"layers.2.wv": "Q4_0", "layers.3.wv": "Q4_0", **large, ".wv": "Q4_1", "w_up": "Q4_1", "w_down": "Q4_1"}
     model = random_model(random_config(n_layers=5, vocab_size=32, hidden_dim=256), 15, formats)
-    compiled = compile_model(model, load_config("kria"))
+    compiled = compile_model(model, middle_config())
     assert [(i.k, i.n) for i in compiled.program if i.opcode == Opcode.LOOP] == [(0, 2), (2, 4), (4, 5)]
     assert compiled.memory.placements["wq[4:5]"].base < 0
-    assert _error(model, load_config("kria")) < BOUND
+    assert _error(model, middle_config()) < BOUND
 
 
 def test_logits_are_the_same_bits_on_every_preset() -> None:
     model = random_model(random_config(head_dim=16, n_heads=4, n_kv_heads=2), 14, {"wo": "Q4_0"})
     tokens = np.random.default_rng(10).integers(0, 100, TOKENS).tolist()
-    kria = load_config("kria")
+    kria = middle_config()
     others = [load_config("default"), load_config("ecp5"), replace(kria, array=replace(kria.array, rows=16))]
     reference = GoldenLogits(compile_model(model, kria)).window(tokens)
     for config in others:

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from celosia.arch.config import load_config
 from celosia.driver.compiler.geometry import ModelGeometry
 from celosia.driver.compiler.weights import key_rows, query_rows, value_rows
 
-from ..models import random_config
+from ..models import middle_config, random_config
 
 HEADS = [  # head size, heads, KV heads: virtual heads, blocks, KV heads of a block
     (8, 8, 4, 1, 1, 4),
@@ -24,7 +23,7 @@ HEADS = [  # head size, heads, KV heads: virtual heads, blocks, KV heads of a bl
 
 def _geometry(head: int, heads: int, kv_heads: int, pairing: str = "half") -> ModelGeometry:
     model = random_config(head_dim=head, n_heads=heads, n_kv_heads=kv_heads, rope_pairing=pairing)
-    return ModelGeometry.of(load_config("kria"), model)
+    return ModelGeometry.of(middle_config(), model)
 
 
 @pytest.mark.parametrize(("head", "heads", "kv_heads", "virtual", "blocks", "shared"), HEADS)

@@ -19,17 +19,18 @@ from .problem import Problem, Shape, small_config
 def _segments(problem: Problem, shape: AttentionShape, slot: int) -> list[tuple[dict[str, int], int, int]]:
     """Jobs of one pass per virtual head in the order of docs/isa.md, with head and page."""
     lag, jobs = problem.config.stream.attention_lag, []
-    for head in range(problem.shape.kv_heads):
-        for i in range(problem.pages + lag):
-            for value, page in ((0, i), (1, i - lag)):
-                if 0 <= page < problem.pages:
-                    job = dict.fromkeys(shape.page_job.members, 0) | {
-                        "value": value,
-                        "slot": (slot + head * problem.pages + page) % shape.slots,
-                        "last": page == problem.pages - 1,
-                        "head_block": head * problem.blocks,
-                    }
-                    jobs.append((job, head, page))
+    count = problem.shape.kv_heads * problem.pages
+    for i in range(count + lag):
+        for value, place in ((0, i), (1, i - lag)):
+            if 0 <= place < count:
+                head, page = divmod(place, problem.pages)
+                job = dict.fromkeys(shape.page_job.members, 0) | {
+                    "value": value,
+                    "slot": (slot + place) % shape.slots,
+                    "last": page == problem.pages - 1,
+                    "head_block": head * problem.blocks,
+                }
+                jobs.append((job, head, page))
     return jobs
 
 
@@ -84,9 +85,11 @@ async def merges(dut: Any) -> None:
             if not job["value"]:
                 for block in range(problem.blocks):
                     dut.exponents__en.value = 1
-                    dut.exponents__address.value = block | job["slot"] << shape.block_bits
+                    group, own = divmod(block, shape.quantizers)
+                    dut.exponents__address.value = group | job["slot"] << shape.exponent_bits - shape.slot_bits
                     await bench.cycles(2)
-                    data = int(dut.exponents__data.value).to_bytes(BLOCK, "little")
+                    data = int(dut.exponents__data.value).to_bytes(shape.quantizers * BLOCK, "little")
+                    data = data[own * BLOCK : (own + 1) * BLOCK]
                     expected = problem.kv.value_exponents[page, head, block].tolist()
                     assert np.frombuffer(data, np.int8).tolist() == expected, f"V exponents, page {page}"
                 dut.exponents__en.value = 0

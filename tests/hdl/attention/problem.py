@@ -187,15 +187,14 @@ class Problem:
         payload, exponents = [], []
         lag = self.config.stream.attention_lag
         passes = -(-self.groups // self.shape.groups_per_pass)
-        for v in range(self.shape.kv_heads):
-            for _ in range(passes):
-                for i in range(self.pages + lag):
-                    if i < self.pages and self._read(i):
-                        data = key_exponents[i, v].tobytes() + value_exponents[i, v].tobytes()
-                        exponents += _cut(data, beat_bytes)
-                        payload += _cut(keys[i, v].tobytes(), tile_bytes)
-                    if i >= lag and self._read(i - lag):
-                        payload += _cut(values[i - lag, v].tobytes(), tile_bytes)
+        places = [(i, v) for v in range(self.shape.kv_heads) for _ in range(passes) for i in range(self.pages)]
+        for i in range(len(places) + lag):
+            if i < len(places) and self._read(places[i][0]):
+                data = key_exponents[places[i]].tobytes() + value_exponents[places[i]].tobytes()
+                exponents += _cut(data, beat_bytes)
+                payload += _cut(keys[places[i]].tobytes(), tile_bytes)
+            if i >= lag and self._read(places[i - lag][0]):
+                payload += _cut(values[places[i - lag]].tobytes(), tile_bytes)
         return payload, exponents
 
     def _read(self, page: int) -> bool:

@@ -14,6 +14,7 @@ BENCH = "tests.hdl.attention.bench_merger"
 
 CONFIGS = {
     "narrow": {"rows": 1, "channels": 2, "lanes": 2, "bus": 64, "lag": 2, "chunk": 8, "bits": 9},
+    "pair": {"rows": 4, "channels": 2, "lanes": 2, "bus": 64, "lag": 1, "chunk": 8, "bits": 9},
     "wide": {"rows": 1, "channels": 4, "lanes": 2, "bus": 512, "lag": 1, "chunk": 8, "bits": 8},
 }
 

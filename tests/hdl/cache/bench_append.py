@@ -13,6 +13,7 @@ from celosia.arch.config import AcceleratorConfig, derive
 from celosia.arch.formats import BLOCK
 from celosia.arch.isa import FIELDS, Geometry, Instruction, Opcode, Status
 from celosia.arch.layout import CacheLayout
+from celosia.hdl.cache.tail_buffer import tail_shapes
 from celosia.hdl.interfaces import COMMAND, FAULT, Interfaces
 
 from ...harness.bench import Bench, bench_parameters
@@ -89,6 +90,7 @@ class Append:
         self.layout = CacheLayout(config, self.heads, self.blocks, LAYERS)
         self.layer = random.randrange(LAYERS)
         self.sequence = fields["sequence"]
+        self.chunk = random.randrange(config.vector.chunks)
         self.base = KV_BASE + page * self.layout.page_bytes + self.layer * self.layout.layer_bytes
         self.kv_blocks: list[dict[str, Any]] = []
         self.expected: dict[int, int] = {}
@@ -124,13 +126,49 @@ class Append:
             "rows": self.rows,
             "position": self.position,
             "sequence": self.sequence,
+            "chunk": self.chunk,
         }
+
+    def tail(self, interfaces: Interfaces) -> dict[str, dict[int, dict[int, int]]]:
+        """What the tail buffer must have: bytes by port, address and place in the word (see `TailBuffer`)."""
+        channels = interfaces.channels
+        found: dict[str, dict[int, dict[int, int]]] = {"words": {}, "exponents": {}}
+        top = dict(zip(("words", "exponents"), tail_shapes(interfaces), strict=True))
+
+        def put(port: str, value: int, address: int, place: int, byte: int) -> None:
+            word = found[port].setdefault(address | value << (top[port] - 1), {})
+            word[place] = byte & 0xFF
+
+        for kv in self.kv_blocks:
+            value, index = kv["value"], kv["head"] * self.blocks + kv["block"]
+            at = self.position % BLOCK + kv["row"]
+            put("exponents", value, index, at, kv["exponent"])
+            for dim, element in enumerate(kv["q"]):
+                row, column = (dim, at) if value else (at, dim)
+                tile, channel = divmod(row, channels)
+                put("words", value, index * (BLOCK // channels) + tile, channel * BLOCK + column, element)
+        return found
+
+
+async def check_tail(bench: Bench, interfaces: Interfaces, append: Append) -> None:
+    """What an APPEND left in the tail buffer, as the merger sees it."""
+    dut = bench.dut
+    dut.merger_chunk.value = append.chunk
+    for name, words in append.tail(interfaces).items():
+        getattr(dut, f"{name}__en").value = 1
+        for address, expected in words.items():
+            getattr(dut, f"{name}__address").value = address
+            await bench.cycles(2)
+            data = int(getattr(dut, f"{name}__data").value)
+            got = {place: data >> 8 * place & 0xFF for place in expected}
+            assert got == expected, f"chunk {append.chunk}, {name}, address {address}"
+        getattr(dut, f"{name}__en").value = 0
 
 
 async def _start(dut: Any, parameters: dict[str, Any]) -> tuple[Bench, dict[str, Any], Memory, Monitor]:
     config = config_of(parameters)
     interfaces = Interfaces(config)
-    for name in ("clear", "write", "control", "status_sequence", "lookup__sequence", "lookup__index"):
+    for name in ("clear", "write", "control", "status_sequence", "lookup__sequence", "lookup__index", "merger_chunk"):
         getattr(dut, name).value = 0
     dut.kv_base.value = KV_BASE
     bench = await Bench.start(dut, limit=200_000)
@@ -193,7 +231,10 @@ async def appends(dut: Any) -> None:
     pages = {s: bench.random.sample(range(config.cache.pages), 3) for s in range(config.cache.sequences)}
     for sequence, own in pages.items():
         await _open(bench, sequence, own)
+    for name in ("words", "exponents"):
+        getattr(dut, f"{name}__en").value = 0
     total = 0
+    latest: dict[int, Append] = {}
     for count, fields in enumerate(parameters["appends"], 1):
         append = Append(config, bench.random, fields, pages[fields["sequence"]][fields["position"] // BLOCK])
         memory.bytes.clear()
@@ -205,6 +246,10 @@ async def appends(dut: Any) -> None:
         wrong = [hex(a) for a, byte in append.expected.items() if memory.bytes[a] != byte]
         assert not wrong, f"{fields}: {len(wrong)} bytes differ, first at {wrong[0]}"
         total += len(append.expected)
+        latest[append.chunk] = append
+        for other in latest.values():
+            await check_tail(bench, Interfaces(config), other)
+    assert len(latest) == config.vector.chunks
     await bench.cycles(2)
     assert monitor.bytes == total
     assert ports["i_kv"].idle

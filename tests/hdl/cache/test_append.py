@@ -15,11 +15,11 @@ from .wrapper import Append
 BENCH = "tests.hdl.cache.bench_append"
 
 
-def _config(bus: int, channels: int, sequences: int, burst_beats: int) -> dict[str, Any]:
+def _config(bus: int, channels: int, sequences: int, burst_beats: int, chunks: int) -> dict[str, Any]:
     return {
         "bus": {"data_bits": bus, "burst_beats": burst_beats, "outstanding": 3, "address_bits": 40},
         "array": {"rows": 2, "channels": channels},
-        "vector": {"lanes": 2, "chunk": 4},
+        "vector": {"lanes": 2, "chunk": 4, "chunks": chunks},
         "cache": {"pages": 11, "sequences": sequences, "pages_per_sequence": 5, "tail_words": 6 * 32 // channels},
     }
 
@@ -41,12 +41,14 @@ APPENDS = [
     _append(6, 1, 2, 30),
     _append(2, 3, 1, 95),
     _append(1, 2, 4, 32),
+    _append(4, 1, 4, 8),
+    _append(2, 2, 3, 12),
 ]
 
 CONFIGS = {
-    "bus64": _config(64, 1, 1, 16),
-    "bus256": _config(256, 4, 3, 4),
-    "bus512": _config(512, 4, 2, 16),
+    "bus64": _config(64, 1, 1, 16, 2),
+    "bus256": _config(256, 4, 3, 4, 2),
+    "bus512": _config(512, 4, 2, 16, 1),
 }
 
 

@@ -7,14 +7,14 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from celosia.hdl.axi import axi4_write
 from celosia.hdl.cache.block_table import BlockTable
 from celosia.hdl.cache.page_writer import PageWriter
-from celosia.hdl.cache.tail_buffer import TailBuffer
+from celosia.hdl.cache.tail_buffer import TailBuffer, tail_ports
 from celosia.hdl.interfaces import COMMAND, FAULT, Interfaces, lookup_port
 
 TABLE_PORTS = ("write", "control", "control_open", "write_sequence", "write_index", "write_page")
 
 
 class Append(wiring.Component):
-    """An APPEND from quantized blocks to AXI."""
+    """An APPEND from quantized blocks to AXI; the tail buffer can be read as the merger does."""
 
     def __init__(self, *, interfaces: Interfaces) -> None:
         self.interfaces = interfaces
@@ -38,7 +38,9 @@ class Append(wiring.Component):
                 "lookup": In(lookup_port()),
                 "status_sequence": In(6),
                 "sequence_open": Out(1),
+                "merger_chunk": In(1),
             }
+            | {name: In(port) for name, port in tail_ports(interfaces).items()}
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -55,11 +57,15 @@ class Append(wiring.Component):
         connect(m, writer.lookup, table.writer)
         connect(m, writer.tail_words, tail.writer_words)
         connect(m, writer.tail_exponents, tail.writer_exponents)
+        connect(m, flipped(self.words), tail.merger_words)
+        connect(m, flipped(self.exponents), tail.merger_exponents)
         m.d.comb += [getattr(table, name).eq(getattr(self, name)) for name in TABLE_PORTS]
         m.d.comb += [
             table.status_sequence.eq(self.status_sequence),
             self.sequence_open.eq(table.sequence_open),
             tail.enable.eq(writer.tail_enable),
+            tail.chunk.eq(writer.tail_chunk),
+            tail.merger_chunk.eq(self.merger_chunk),
             tail.position.eq(writer.tail_position),
             tail.head_blocks.eq(writer.tail_head_blocks),
             writer.tail_taken.eq(tail.i.valid & tail.i.ready),

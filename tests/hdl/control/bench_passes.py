@@ -24,7 +24,7 @@ async def cuts_every_job(dut: Any) -> None:
         for steps in (0, 1, 2, 5)
     ]
     source.send(asdict(job) for job in jobs)
-    expected = [asdict(item) for job in jobs for item in passes(job, parameters["chunk"])]
+    expected = [asdict(item) for job in jobs for item in passes(job, parameters["chunk"], parameters["chunks"])]
     assert await bench.receive(sink, len(expected)) == expected
     await bench.cycles(20)
     assert sink.received == []

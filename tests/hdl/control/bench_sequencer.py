@@ -1,256 +1,260 @@
-"""The sequencer with units that take a random time, fail, and a program memory of the bench."""
+"""The sequencer: which commands it issues, in which order, and how it stops."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 import cocotb
-from cocotb.triggers import RisingEdge
 
-from celosia.arch.config import AcceleratorConfig
-from celosia.arch.isa import Instruction, Opcode, Status
+from celosia.arch.isa import Flag, Instruction, Opcode, Status
+from celosia.hdl.control.decode import EXECUTED_BY
+from celosia.hdl.control.issue import PIPELINED
 from celosia.hdl.control.passes import JOB
-from celosia.hdl.control.sequencer import EXECUTED_BY, UNITS
-from celosia.hdl.interfaces import COMMAND, FAULT
-from tests.harness.bench import Bench, bench_parameters, bench_random
+from celosia.hdl.control.sequencer import CHUNKS, QUEUES
+from tests.harness.bench import Bench, bench_parameters
 from tests.harness.layouts import pack, unpack
 from tests.hdl.stream.configs import CONFIGS
-from tests.hdl.stream.plan import Job, Pass, passes, walk
+from tests.hdl.stream.plan import Job, Pass, Step, passes, walk
 from tests.hdl.stream.programs import random_job, random_program
 
-END_OF_TEXT = 77
+from .sequencing import END_OF_TEXT, QUEUE_OF, Command, Machine
 
-
-class Machine:
-    """Everything around a sequencer; records what it does."""
-
-    def __init__(self, dut: Any, bench: Bench, config: AcceleratorConfig, stall: float) -> None:
-        self.dut, self.bench, self.config, self.random = dut, bench, config, bench_random("machine")
-        self.program: list[Instruction | int] = []
-        self.sinks = {unit: bench.sink(f"o_{unit}", shape=COMMAND, stall=stall) for unit in UNITS}
-        self.stream = bench.sink("o_stream", shape=JOB, stall=stall)
-        self.draining = 0
-        self.fault_at: tuple[int, dict[str, int]] | None = None
-        self.ends_at: int | None = None
-        for unit in UNITS:
-            getattr(dut, f"{unit}_done").value = 0
-        for port in ("start", "append_complete", "fault_valid", "halt", "drained", "end_enable", "best"):
-            getattr(dut, port).value = 0
-        dut.end_of_text.value = END_OF_TEXT
-        self.reset()
-        cocotb.start_soon(self._run())
-
-    def reset(self) -> None:
-        """Forget what was recorded."""
-        self.commands: list[tuple[str, dict[str, int], dict[str, int]]] = []
-        self.samples: list[tuple[int, int, int]] = []
-        self.retired: list[tuple[int, int]] = []
-        self.waits: dict[str, int] = {}
-        self.writes: list[int] = []
-        self.appended = 0
-        self.pass_ends: list[int] = []
-        self.finished = 0
-
-    async def _run(self) -> None:
-        dut, edge = self.dut, RisingEdge(self.dut.clk)
-        last_pass = 0
-        while True:
-            await edge
-            self._answer_program()
-            if int(dut.sample.value):
-                self.samples.append((int(dut.best.value), int(dut.sample_index.value), int(dut.sampled.value)))
-            if int(dut.retired.value):
-                self.retired.append((int(dut.retired_index.value), int(dut.retired_layer.value)))
-            if int(dut.pass_index.value) == last_pass + 1:
-                assert not self.writes, "a pass ended before its writes"
-                self.pass_ends.append(len(self.commands))
-            last_pass = int(dut.pass_index.value)
-            self.finished += int(dut.finished.value)
-            dut.best.value = self.random.choice([0, 1, 78, 1 << 20])
-            if self.ends_at is not None and len(self.samples) == self.ends_at:
-                dut.best.value = END_OF_TEXT
-            self._drain()
-            self._units()
-
-    def _answer_program(self) -> None:
-        dut, address = self.dut, int(self.dut.program__address.value)
-        word: Instruction | int = self.random.getrandbits(256)
-        if int(dut.program__en.value) and address < len(self.program):
-            word = self.program[address]
-        dut.program__data.value = word if isinstance(word, int) else int.from_bytes(word.encode(), "little")
-
-    def _drain(self) -> None:
-        clear = int(self.dut.clear.value)
-        if clear:
-            self.waits, self.writes = {}, []
-        self.draining = self.draining + 1 if clear else 0
-        self.dut.drained.value = int(self.random.random() < 0.1)
-
-    def _units(self) -> None:
-        dut, random = self.dut, self.random
-        for unit, sink in self.sinks.items():
-            for command in sink.received:
-                assert not self.waits, f"{unit} gets a command while {sorted(self.waits)} runs"
-                self.commands.append((unit, command.pop("instruction"), command))
-                assert int(dut.busy.value) and not int(dut.clear.value)
-                if unit == "cache":
-                    self.writes.append(self.bench.cycle + random.randrange(300))
-                else:
-                    self.waits[unit] = self.bench.cycle + random.randrange(1, 20)
-            sink.received = []
-        for unit in UNITS:
-            done = self.waits.get(unit, 1 << 60) <= self.bench.cycle
-            getattr(dut, f"{unit}_done").value = int(done)
-            if done:
-                del self.waits[unit]
-        complete = bool(self.writes) and min(self.writes) <= self.bench.cycle
-        dut.append_complete.value = int(complete)
-        if complete:
-            self.writes.remove(min(self.writes))
-            self.appended += 1
-        fault = self.fault_at is not None and len(self.commands) >= self.fault_at[0]
-        dut.fault_valid.value = int(fault)
-        dut.fault.value = pack(FAULT, self.fault_at[1]) if fault else random.getrandbits(56)
-        if fault:
-            self.fault_at = None
-
-    async def run(self, program: list[Instruction | int], job: Job, *, length: int | None = None) -> None:
-        """Start a job and wait until it is finished."""
-        self.reset()
-        self.program = program
-        dut = self.dut
-        dut.job.value, dut.length.value = pack(JOB, asdict(job)), len(program) if length is None else length
-        dut.start.value = 1
-        await self.bench.cycles(1)
-        dut.start.value = 0
-        await self.bench.cycles(2)
-        dut.job.value = self.random.getrandbits(60)  # the job is taken at its start
-        await self.bench.until(lambda: self.finished > 0)
-        await self.bench.cycles(3)
-        assert self.finished == 1 and not int(dut.busy.value)
-
-    def status(self) -> tuple[int, int]:
-        """Status and address of the last job."""
-        return int(self.dut.fault_status.value), int(self.dut.fault_address.value)
-
-    def check(self, program: list[Instruction], job: Job, ran: list[Pass]) -> None:
-        """Exactly the commands of these passes were issued, and all retired."""
-        assert [unpack(JOB, pack(JOB, asdict(job)))] == self.stream.received
-        self.stream.received = []
-        expected, samples, ends, retired = [], 0, [], 0
-        for now in ran:
-            for instruction, layer in walk(program, now):
-                retired += 1
-                if instruction.opcode is Opcode.SAMPLE:
-                    samples += 1
-                    continue
-                context = {"layer": layer, "rows": now.rows, "position": now.position}
-                context |= {"sequence": job.sequence, "token": now.token}
-                fields = {name: int(value) for name, value in vars(instruction).items()}
-                expected += [(unit, fields, context) for unit in EXECUTED_BY[instruction.opcode]]
-            ends.append(len(expected))
-        assert self.commands == expected
-        assert self.pass_ends == ends
-        assert len(self.retired) == retired
-        assert [index for _, index, _ in self.samples] == [job.count + i for i in range(samples)]
-        assert [sampled for *_, sampled in self.samples] == list(range(samples))
+Issued = tuple[int, Step, list[Command]]
+"""Number of a pass, an instruction in it, and its commands: one per unit, none of SAMPLE."""
 
 
 async def machine(dut: Any, *, stall: float = 0.3) -> Machine:
-    bench = await Bench.start(dut, limit=300_000)
+    bench = await Bench.start(dut, limit=600_000)
     return Machine(dut, bench, CONFIGS[bench_parameters()["config"]], stall)
+
+
+def all_passes(around: Machine, job: Job) -> list[Pass]:
+    """The passes of a job that is not stopped."""
+    return passes(job, around.config.vector.chunk, around.config.vector.chunks)
+
+
+def check(around: Machine, program: Sequence[Instruction], job: Job, ran: list[Pass]) -> None:
+    """Exactly these passes ran, in an order that is allowed."""
+    assert [unpack(JOB, pack(JOB, asdict(job)))] == around.stream.received
+    around.stream.received = []
+    issued = check_commands(around, list(program), job, ran)
+    check_order(issued)
+    check_retired(around, issued)
+    check_samples(around, issued, job)
+    appends = [step for _, step, _ in issued if step.instruction.opcode is Opcode.APPEND]
+    assert len(around.completed) == len(appends) == int(around.dut.appended.value), "APPENDs are missing in memory"
+    assert around.left == [], "the job ended before its units"
+    assert all(cycle < around.finished[0] for cycle in around.completed)
+
+
+def check_commands(around: Machine, program: list[Instruction], job: Job, ran: list[Pass]) -> list[Issued]:
+    """Every unit took its commands, in program order, each in the context of its chunk."""
+    rest = {unit: list(commands) for unit, commands in around.commands.items()}
+    issued = []
+    for number, now in enumerate(ran):
+        for step in walk(program, now):
+            context = {"layer": step.layer, "sequence": job.sequence, "chunk": step.chunk}
+            context |= now.context(step.chunk)
+            fields = {name: int(value) for name, value in vars(step.instruction).items()}
+            commands = []
+            for unit in EXECUTED_BY.get(step.instruction.opcode, ()):
+                command = rest[unit].pop(0)
+                assert (command.fields, command.context) == (fields, context), f"{unit}, instruction {step.index}"
+                commands.append(command)
+            issued.append((number, step, commands))
+    assert not any(rest.values()), f"commands too many: {rest}"
+    return issued
+
+
+def check_order(issued: list[Issued]) -> None:
+    """One after the other: instructions of a chunk, and of a queue, where a product may begin before the last ended."""
+    latest: dict[str | int, Command] = {}
+    for _, step, commands in issued:
+        if not commands:
+            continue
+        first, last = commands[0], commands[-1]
+        if len(commands) == 2:
+            assert first.unit == "cache" and first.start < last.start, "the page writer gets an APPEND first"
+        for line in (step.chunk, QUEUE_OF[last.unit]):
+            before = latest.get(line)
+            if before is not None:
+                assert before.end < last.end
+                products = line in QUEUES and before.unit == last.unit == PIPELINED
+                assert products or before.end < first.start, f"instruction {step.index} began too early for {line!r}"
+            latest[line] = last
+
+
+def check_retired(around: Machine, issued: list[Issued]) -> None:
+    """Each instruction retires in the cycle in which its unit is done."""
+    for chunk in range(CHUNKS):
+        expected = [
+            (step.index, step.layer, number, commands[-1].end)
+            for number, step, commands in issued
+            if commands and step.chunk == chunk
+        ]
+        assert [(r.index, r.layer, r.number, r.cycle) for r in around.retired[chunk]] == expected
+
+
+def check_samples(around: Machine, issued: list[Issued], job: Job) -> None:
+    """SAMPLE comes after all that stands before it, and before all that stands behind it."""
+    samples = iter(around.samples)
+    last = 0
+    earlier = 0
+    for _, _, commands in issued:
+        if commands:
+            assert last < commands[0].start
+            earlier = max(earlier, commands[-1].end)
+        else:
+            last = next(samples).cycle
+            assert earlier < last
+    assert next(samples, None) is None
+    count = len(around.samples)
+    assert [(s.index, s.sampled) for s in around.samples] == [(job.count + i, i) for i in range(count)]
 
 
 @cocotb.test()
 async def runs_jobs(dut: Any) -> None:
-    machine_ = await machine(dut)
-    for _ in range(8):
-        program, _ = random_program(machine_.config, machine_.bench.random)
-        job = random_job(machine_.config, machine_.bench.random)
-        await machine_.run(program, job)
-        machine_.check(program, job, passes(job, machine_.config.vector.chunk))
-        assert machine_.status() == (Status.OK, 0)
-        assert all(best != END_OF_TEXT for best, *_ in machine_.samples)
+    around = await machine(dut)
+    overlaps = joined = 0
+    for _ in range(10):
+        program, _ = random_program(around.config, around.bench.random)
+        job = random_job(around.config, around.bench.random)
+        await around.run(program, job)
+        check(around, program, job, all_passes(around, job))
+        assert around.status() == (Status.OK, 0)
+        assert all(sample.best != END_OF_TEXT for sample in around.samples)
+        overlaps += around.overlaps
+        joined += around.joined
+    cocotb.log.info("%d cycles with units of both chunks, %d with products of both", overlaps, joined)
+    both = around.config.vector.chunks > 1
+    assert (overlaps > 500, joined > 20) == (both, both)
+
+
+@cocotb.test()
+async def works_on_both_chunks_at_once(dut: Any) -> None:
+    """Vector work of one chunk beside the products of the other, with no more than a few cycles between commands."""
+    around = await machine(dut, stall=0.0)
+    vector, product = Instruction(Opcode.NORM, n=32, k=1), Instruction(Opcode.MATMUL, n=32, k=1)
+    second = [replace(instruction, flags=Flag.SECOND) for instruction in (vector, product)]
+    program = [vector, second[0], *[product, vector, second[1], second[0]] * 6, Instruction(Opcode.END)]
+    job = Job(sequence=0, position=0, count=2 * around.config.vector.chunk, steps=0)
+    around.random.choice = lambda _: 100  # the time of every unit
+    await around.run(program, job)
+    check(around, program, job, all_passes(around, job))
+    chunks = around.config.vector.chunks
+    cycles = around.finished[0] - around.commands["vector"][0].start
+    # Alone, all wait for each other; together the vector unit of one chunk works behind the products of the other.
+    assert cycles < (14 * 100 + 14 * 8 if chunks == 2 else 26 * 100 + 26 * 8), cycles
+    assert around.overlaps >= 1000 * (chunks - 1)
 
 
 @cocotb.test()
 async def ends_with_the_text(dut: Any) -> None:
-    machine_ = await machine(dut)
-    program, _ = random_program(machine_.config, machine_.bench.random)
+    around = await machine(dut)
+    program, _ = random_program(around.config, around.bench.random)
     for ends_at, enable in ((0, 1), (2, 1), (2, 0)):
         job = Job(sequence=0, position=3, count=2, steps=5)
-        machine_.ends_at = ends_at
+        around.ends_at = ends_at
         dut.end_enable.value = enable
-        await machine_.run(program, job)
-        ran = passes(job, machine_.config.vector.chunk)
-        machine_.check(program, job, ran[: ends_at + 1] if enable else ran)
-        assert machine_.status() == (Status.OK, 0)
+        await around.run(program, job)
+        ran = all_passes(around, job)
+        check(around, program, job, ran[: ends_at + 1] if enable else ran)
+        assert around.status() == (Status.OK, 0)
+
+
+async def check_restart(around: Machine, program: list[Instruction]) -> None:
+    """The next job starts clean."""
+    around.stream.received = []
+    job = Job(sequence=1, position=9, count=around.config.vector.chunk + 1, steps=1)
+    await around.run(program, job)
+    check(around, program, job, all_passes(around, job))
+    assert around.status() == (Status.OK, 0)
 
 
 @cocotb.test()
 async def stops_at_a_fault(dut: Any) -> None:
-    machine_ = await machine(dut, stall=0.0)  # stopping withdraws a command, which a sink that waits does not forgive
-    random = machine_.bench.random
-    for _ in range(8):
-        program, _ = random_program(machine_.config, random)
-        fault = {"status": random.choice([1, 2, 4, 7]), "address": random.getrandbits(48)}
-        at = random.randrange(1, 20)
-        machine_.fault_at = (at, fault)
-        await machine_.run(program, Job(sequence=0, position=0, count=30, steps=3))
-        assert machine_.status() == (fault["status"], fault["address"])
-        assert len(machine_.commands) <= at + 2
-        machine_.stream.received = []
-        job = Job(sequence=0, position=0, count=1, steps=1)
-        await machine_.run(program, job)
-        machine_.check(program, job, passes(job, machine_.config.vector.chunk))
-        assert machine_.status() == (Status.OK, 0)
+    """The first fault is reported, whatever the sequencer is at."""
+    around = await machine(dut, stall=0.0)  # stopping withdraws a command, which a sink that waits does not forgive
+    random = around.bench.random
+    for index in range(12):
+        program, _ = random_program(around.config, random)
+        faults = [{"status": random.choice([1, 2, 4, 7]), "address": random.getrandbits(48)} for _ in range(2)]
+        at = random.randrange(0 if index % 4 == 0 else 1, 40)
+        failing = cocotb.start_soon(around.fail(at, random.randrange(3, 60), *faults))
+        await around.run(program, Job(sequence=0, position=0, count=30, steps=1000))
+        await failing
+        assert around.status() == (faults[0]["status"], faults[0]["address"])
+        await check_restart(around, program)
 
 
 @cocotb.test()
 async def halts(dut: Any) -> None:
-    machine_ = await machine(dut, stall=0.0)  # stopping withdraws a command, which a sink that waits does not forgive
-    program, _ = random_program(machine_.config, machine_.bench.random)
+    """At any time, soon, and without an error."""
+    around = await machine(dut, stall=0.0)  # stopping withdraws a command, which a sink that waits does not forgive
+    program, _ = random_program(around.config, around.bench.random)
 
-    async def press() -> None:
-        await machine_.bench.cycles(100)
+    async def press(delay: int) -> None:
+        await around.bench.cycles(delay)
         dut.halt.value = 1
-        await machine_.bench.cycles(1)
+        await around.bench.cycles(1)
         dut.halt.value = 0
 
-    cocotb.start_soon(press())
-    start = machine_.bench.cycle
-    await machine_.run(program, Job(sequence=0, position=0, count=1, steps=1000))
-    assert machine_.status() == (Status.OK, 0)
-    assert machine_.bench.cycle - start < 800
+    for index in range(16):
+        delay = 4 + index if index < 10 else around.bench.random.randrange(16, 3000)
+        start = around.bench.cycle
+        cocotb.start_soon(press(delay))
+        await around.run(program, Job(sequence=0, position=0, count=1, steps=1000))
+        assert around.status() == (Status.OK, 0)
+        assert around.cleared is not None and around.cleared - start - delay < 200
+        await check_restart(around, program)
 
 
 @cocotb.test()
 async def refuses_illegal_instructions(dut: Any) -> None:
-    machine_ = await machine(dut)
-    vector = machine_.config.vector
-    job = Job(sequence=0, position=0, count=1, steps=0)
-    good = Instruction(Opcode.MATMUL, n=32, k=1)
+    """After everything before them is done, even where they would be skipped."""
+    around = await machine(dut)
+    vector = around.config.vector
+    job = Job(sequence=0, position=0, count=vector.chunk + 1, steps=0)
+    good, append = Instruction(Opcode.MATMUL, n=32, k=1), Instruction(Opcode.APPEND)
+    before = [good, replace(append, flags=Flag.SECOND), replace(good, flags=Flag.SECOND), append]
+    taken = 6 if vector.chunks == 2 else 3
     for bad in (
         13,
         replace(good, format=3),
         replace(good, n=0),
         replace(good, k=0),
+        replace(good, k=0, flags=Flag.HEAD),
+        replace(good, k=0, flags=Flag.SECOND),
         replace(good, src=vector.activation_words),
         replace(good, dst=vector.scratchpad_words),
         Instruction(Opcode.LOAD, n=32, dst=vector.parameter_words),
         Instruction(Opcode.ATTEND, k=0),
     ):
-        await machine_.run([good, bad, Instruction(Opcode.END)], job)
-        assert machine_.status() == (Status.ILLEGAL_INSTRUCTION, 1), bad
-        assert len(machine_.commands) == 1
-    await machine_.run([good, good, Instruction(Opcode.END)], job, length=1)
-    assert machine_.status() == (Status.ILLEGAL_INSTRUCTION, 1)
+        await around.run([*before, bad, Instruction(Opcode.END)], job)
+        assert around.status() == (Status.ILLEGAL_INSTRUCTION, len(before)), bad
+        assert around.taken == taken
+        assert not {"matrix", "vector"} & set(around.left), "refused while an instruction before ran"
+    await around.run([good, good, Instruction(Opcode.END)], job, length=1)
+    assert around.status() == (Status.ILLEGAL_INSTRUCTION, 1)
+
+
+@cocotb.test()
+async def reports_what_failed_before_an_illegal_instruction(dut: Any) -> None:
+    around = await machine(dut, stall=0.0)
+    around.random.choice = lambda _: 100  # the time of every unit
+    fault = {"status": int(Status.BUS_READ), "address": 1 << 40}
+    for delay in (0, 10, 90):
+        cocotb.start_soon(around.fail(1, delay, fault))
+        bad = Instruction(Opcode.MATMUL)
+        await around.run([replace(bad, n=32, k=1), bad], Job(sequence=0, position=0, count=1, steps=0))
+        assert around.status() == (fault["status"], fault["address"])
 
 
 @cocotb.test()
 async def does_nothing_for_an_empty_job(dut: Any) -> None:
-    machine_ = await machine(dut)
-    await machine_.run([Instruction(Opcode.END)], Job(sequence=0, position=0, count=0, steps=0))
-    assert machine_.status() == (Status.OK, 0)
-    assert machine_.commands == []
+    around = await machine(dut)
+    await around.run([Instruction(Opcode.END)], Job(sequence=0, position=0, count=0, steps=0))
+    assert around.status() == (Status.OK, 0)
+    assert around.taken == 0

@@ -107,6 +107,7 @@ class Engine:
         op = {
             "take_tile": int(tile is not None),
             "probabilities": int(probabilities),
+            "chunk": self.random.getrandbits(1),
             "address": address,
             "accumulator": index,
             "first": int(first),

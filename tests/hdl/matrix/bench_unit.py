@@ -251,7 +251,15 @@ async def lends_the_engine(dut: Any) -> None:
             blocks = [random_stored(unit.random, weight_format) for _ in range(unit.layouts.channels)]
             tile = tile_of_format(blocks, weight_format)
             tag = {"kind": kind, "slot": kind, "row_group": round_number, "group": 5, "end": 0}
-            op = {"take_tile": 1, "probabilities": 0, "address": kind, "accumulator": kind, "first": 1, "last": 1}
+            op = {
+                "take_tile": 1,
+                "probabilities": 0,
+                "chunk": 0,
+                "address": kind,
+                "accumulator": kind,
+                "first": 1,
+                "last": 1,
+            }
             unit.i_tile.send([tile])
             unit.i_micro_op.send([op | {"tag": tag}])
             expected.append({"tag": tag, "values": model.accumulate(kind, True, tile, unit.blocks[kind])})

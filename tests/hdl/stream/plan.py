@@ -26,62 +26,86 @@ class Pass:
     """The fields of `PASS`."""
 
     rows: int
+    second: int
     position: int
     token: int
     head: int
     final: int
 
+    def context(self, chunk: int) -> dict[str, int]:
+        """Rows, position and token of one of its chunks."""
+        before, rows = (self.rows, self.second) if chunk else (0, self.rows)
+        return {"rows": rows, "position": self.position + before, "token": self.token + before}
 
-def passes(job: Job, chunk: int) -> list[Pass]:
+
+def passes(job: Job, chunk: int, chunks: int = 1) -> list[Pass]:
     """docs/numerics.md, 10, and docs/isa.md, Jobs."""
     found = []
     done = 0
+
+    def cut() -> int:
+        return min(chunk, job.count - done, BLOCK - (job.position + done) % BLOCK)
+
     while done < job.count:
-        position = job.position + done
-        rows = min(chunk, job.count - done, BLOCK - position % BLOCK)
-        last = done + rows == job.count
-        found.append(Pass(rows, position, done, int(last and job.steps > 0), int(last and job.steps <= 1)))
+        start, rows, second = done, cut(), 0
         done += rows
+        if chunks == 2 and done < job.count:
+            second = cut()
+            done += second
+        last = done == job.count
+        head, final = last and job.steps > 0, last and job.steps <= 1
+        found.append(Pass(rows, second, job.position + start, start, int(head), int(final)))
     for step in range(1, job.steps):
         token = job.count + step - 1
-        found.append(Pass(1, job.position + token, token, 1, int(step == job.steps - 1)))
+        found.append(Pass(1, 0, job.position + token, token, 1, int(step == job.steps - 1)))
     return found
 
 
 @dataclass(frozen=True)
 class Region:
-    """A stretch that is read; `gate`: (pass, index of the ATTEND in it) if it is of the cache."""
+    """A stretch that is read; `gate`: APPENDs of the job that must be in memory before, if it is of the cache."""
 
     address: int
     beats: int
-    gate: tuple[int, int] | None = None
+    gate: int | None = None
 
 
 @dataclass
 class Plan:
-    """Regions in order; what comes out of each output; and when an APPEND or a pass can complete.
+    """Regions in order; what comes out of each output; and when APPENDs can complete.
 
-    An event is ("append" or "end", number of items of each output that come before it).
+    appends: for each APPEND, the number of items of each output that come before it.
     """
 
     regions: list[Region] = field(default_factory=list)
     items: dict[str, list[tuple[int, ...]]] = field(
         default_factory=lambda: {"tile": [], "payload": [], "beat": [], "exponents": []}
     )
-    events: list[tuple[str, dict[str, int]]] = field(default_factory=list)
+    appends: list[dict[str, int]] = field(default_factory=list)
 
-    def event(self, kind: str) -> None:
-        """Note that all items so far come before an event."""
-        self.events.append((kind, {name: len(items) for name, items in self.items.items()}))
+    def append(self) -> None:
+        """Note that all items so far come before an APPEND."""
+        self.appends.append({name: len(items) for name, items in self.items.items()})
 
 
-def walk(program: list[Instruction], now: Pass) -> Iterator[tuple[Instruction, int]]:
-    """Instructions in order of execution with their layer (0 outside of loops), without LOOP, NEXT and END."""
+@dataclass(frozen=True)
+class Step:
+    """An instruction as it is executed: its index in the program, its layer (0 outside of loops) and its chunk."""
+
+    index: int
+    instruction: Instruction
+    layer: int
+    chunk: int
+
+
+def walk(program: list[Instruction], now: Pass) -> Iterator[Step]:
+    """What a pass executes, in order, without LOOP, NEXT and END."""
     pc, layer, layers = 0, 0, 0
     while True:
-        instruction = program[pc]
+        index, instruction = pc, program[pc]
         pc += 1
-        if Flag.HEAD in instruction.flags and not now.head:
+        head, second = Flag.HEAD in instruction.flags, Flag.SECOND in instruction.flags
+        if (head and not now.head) or (second and not now.second):
             continue
         match instruction.opcode:
             case Opcode.END:
@@ -91,7 +115,7 @@ def walk(program: list[Instruction], now: Pass) -> Iterator[tuple[Instruction, i
             case Opcode.NEXT:
                 layer, pc = (layer + 1, instruction.src) if layer + 1 < layers else (0, pc)
             case _:
-                yield instruction, layer
+                yield Step(index, instruction, layer, int(second or (head and now.second > 0)))
 
 
 class Planner:
@@ -120,9 +144,12 @@ class Planner:
     def plan(self, program: list[Instruction], job: Job) -> Plan:
         """Everything that the stream unit does for a job that does not end early."""
         plan = Plan()
-        for index, now in enumerate(passes(job, self.config.vector.chunk)):
-            attends = 0
-            for instruction, layer in walk(program, now):
+        vector = self.config.vector
+        for now in passes(job, vector.chunk, vector.chunks):
+            # APPENDs that the ATTENDs of each chunk wait for: of earlier passes; and the first chunk's of the layer.
+            needed = [len(plan.appends)] * 2
+            for step in walk(program, now):
+                instruction, layer = step.instruction, step.layer
                 match instruction.opcode:
                     case Opcode.MATMUL:
                         self._matmul(plan, instruction, layer)
@@ -131,11 +158,11 @@ class Planner:
                     case Opcode.ROPE_TABLE:
                         self._beats(plan, instruction, layer, 8)
                     case Opcode.APPEND:
-                        plan.event("append")
+                        plan.append()
+                        if step.chunk == 0:
+                            needed[1] = len(plan.appends)
                     case Opcode.ATTEND:
-                        self._attend(plan, instruction, layer, now, (index, attends))
-                        attends += 1
-            plan.event("end")
+                        self._attend(plan, step, now.context(step.chunk), needed[step.chunk])
         return plan
 
     def _start(self, instruction: Instruction, layer: int) -> int:
@@ -158,22 +185,25 @@ class Planner:
             widths = channels * weight_format.payload_bytes * 8, channels * weight_format.scale_bytes * 8
             plan.items["tile"].append((payload, scales, *widths))
 
-    def _attend(self, plan: Plan, instruction: Instruction, layer: int, now: Pass, gate: tuple[int, int]) -> None:
+    def _attend(self, plan: Plan, step: Step, context: dict[str, int], gate: int) -> None:
+        instruction, rows, position = step.instruction, context["rows"], context["position"]
         geometry = Geometry.decode(instruction.aux)
         layout = CacheLayout(self.config, geometry.kv_heads, geometry.head_blocks, layers=1)
-        pages = (now.position + now.rows - 1) // BLOCK + 1
+        pages = (position + rows - 1) // BLOCK + 1
         lag = self.config.stream.attention_lag
-        row_groups = ceil_div(now.rows * geometry.rows_per_token, self.config.array.rows)
-        for head in range(geometry.kv_heads):
-            for _ in range(ceil_div(row_groups, instruction.k)):
-                for step in range(pages + lag):
-                    for values, page in ((False, step), (True, step - lag)):
-                        if not (0 <= page < pages) or page * BLOCK >= now.position:
-                            continue
-                        start = self.kv_base + self.table[page] * instruction.base + layer * instruction.stride
-                        self._page(plan, layout, start + head * layout.head_bytes, values, gate)
+        row_groups = ceil_div(rows * geometry.rows_per_token, self.config.array.rows)
+        sweeps = ceil_div(row_groups, instruction.k)
+        places = [(head, page) for head in range(geometry.kv_heads) for _ in range(sweeps) for page in range(pages)]
+        for turn in range(len(places) + lag):
+            for values, place in ((False, turn), (True, turn - lag)):
+                if not 0 <= place < len(places):
+                    continue
+                head, page = places[place]
+                if page * BLOCK < position:
+                    start = self.kv_base + self.table[page] * instruction.base + step.layer * instruction.stride
+                    self._page(plan, layout, start + head * layout.head_bytes, values, gate)
 
-    def _page(self, plan: Plan, layout: CacheLayout, start: int, values: bool, gate: tuple[int, int]) -> None:
+    def _page(self, plan: Plan, layout: CacheLayout, start: int, values: bool, gate: int) -> None:
         exponents, payload = layout.exponent_bytes, layout.payload_bytes
         assert exponents == round_up(exponents, self.bus)
         if values:

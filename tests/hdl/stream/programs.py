@@ -41,6 +41,23 @@ def _operand(config: AcceleratorConfig, random: Random, first: int, flags: Flag 
     return Instruction(kind, flags=flags, n=32 * random.randint(1, 3), k=1, **_place(config, random, first))
 
 
+def _body(
+    config: AcceleratorConfig, random: Random, first: int, cache: dict[str, int], groups: int
+) -> list[Instruction]:
+    """A layer: operands around an APPEND and an ATTEND; with two chunks, the second's between the first's."""
+    chunks = (Flag(0), Flag.SECOND)[: config.vector.chunks]
+
+    def operands() -> list[Instruction]:
+        return [_operand(config, random, first, random.choice(chunks)) for _ in range(random.randint(0, 3))]
+
+    body = operands()
+    for flags in chunks:
+        body += [Instruction(Opcode.APPEND, flags=flags, **cache), *operands()]
+    for flags in chunks:
+        body += [Instruction(Opcode.ATTEND, flags=flags, k=groups, **cache), *operands()]
+    return body
+
+
 def random_program(config: AcceleratorConfig, random: Random) -> tuple[list[Instruction], int]:
     """A program with two loops, head instructions and attention; and the bytes of a page of its cache."""
     geometry = Geometry(
@@ -55,16 +72,13 @@ def random_program(config: AcceleratorConfig, random: Random) -> tuple[list[Inst
     # Up to three passes over the pages in a full chunk.
     most_groups = ceil_div(config.vector.chunk * geometry.rows_per_token, config.array.rows)
     program = [Instruction(Opcode.EMBED, n=10, k=1), _operand(config, random, 0)]
+    if config.vector.chunks > 1:
+        program += [Instruction(Opcode.EMBED, flags=Flag.SECOND, n=10, k=1), _operand(config, random, 0, Flag.SECOND)]
     split = random.randint(1, LAYERS - 1)
     for first, end in ((0, split), (split, LAYERS)):
         program.append(Instruction(Opcode.LOOP, k=first, n=end))
         start = len(program)
-        program += [_operand(config, random, first) for _ in range(random.randint(0, 3))]
-        program += [
-            Instruction(Opcode.APPEND, **paging),
-            Instruction(Opcode.ATTEND, k=ceil_div(most_groups, random.randint(1, 3)), **paging),
-        ]
-        program += [_operand(config, random, first) for _ in range(random.randint(0, 3))]
+        program += _body(config, random, first, paging, ceil_div(most_groups, random.randint(1, 3)))
         program.append(Instruction(Opcode.NEXT, src=start))
     program += [_operand(config, random, 0, Flag.HEAD) for _ in range(2)]
     program += [_matmul(config, random, 0, Flag.HEAD), Instruction(Opcode.SAMPLE, flags=Flag.HEAD)]
@@ -73,7 +87,7 @@ def random_program(config: AcceleratorConfig, random: Random) -> tuple[list[Inst
 
 def random_job(config: AcceleratorConfig, random: Random) -> Job:
     """A job within four pages."""
-    position, count = random.choice([0, 32, random.randrange(80)]), random.randint(1, 12)
+    position, count = random.choice([0, 32, random.randrange(80)]), random.randint(1, 24)
     assert position + count + 3 <= 4 * BLOCK
     return Job(
         sequence=random.randrange(config.cache.sequences), position=position, count=count, steps=random.randrange(4)

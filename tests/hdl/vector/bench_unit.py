@@ -199,8 +199,12 @@ def heads_of(x: Floats, heads: int, geometry: Geometry, table: Floats | None) ->
     return x.reshape(rows, heads, lanes)
 
 
-async def query(machine: Machine, geometry: Geometry, rows: int, table: Floats | None) -> None:
-    """One QUERY, checked bank by bank."""
+Blocks = list[tuple[int, Any, Any]]
+"""Quantized rows in the activation memory: address, elements, exponents."""
+
+
+async def query(machine: Machine, geometry: Geometry, rows: int, table: Floats | None) -> Blocks:
+    """One QUERY, checked bank by bank; returns what it wrote."""
     g = geometry
     heads = g.kv_heads * g.group
     x = machine.tensor(rows, heads * g.head_blocks * BLOCK)
@@ -218,6 +222,7 @@ async def query(machine: Machine, geometry: Geometry, rows: int, table: Floats |
         aux=g.encode(),
     )
     y = heads_of(x, heads, g, table).reshape(rows, g.kv_heads, g.group, g.head_blocks * BLOCK)
+    written: Blocks = []
     for head in range(g.kv_heads):
         expected = np.zeros((attention_rows, g.head_blocks * BLOCK), np.float32)
         for token in range(rows):
@@ -228,6 +233,8 @@ async def query(machine: Machine, geometry: Geometry, rows: int, table: Floats |
                     expected[row, own] = y[token, head, member, own]
         q, e = quantized(expected, machine.bits)
         await machine.check_blocks(target + head * pitch, q, e, f"{g} head {head}")
+        written.append((target + head * pitch, q, e))
+    return written
 
 
 async def append(machine: Machine, geometry: Geometry, rows: int, table: Floats | None) -> int:
@@ -284,6 +291,26 @@ async def partial_rotation(dut: Any) -> None:
     table, _ = await set_rope(machine, 5, 2, 4711)
     await query(machine, geometry, 2, table)
     await append(machine, geometry, 2, table)
+
+
+@cocotb.test()
+async def two_chunks(dut: Any) -> None:
+    """Each has rotations and activations of its own, which the other's instructions leave alone."""
+    machine = await Machine.start(dut)
+    if machine.layouts.config.vector.chunks == 1:
+        return
+    geometry, tables, written = GEOMETRIES[0], {}, {}
+    for chunk, position in ((1, 72), (0, 64)):
+        machine.use(chunk)
+        tables[chunk], _ = await set_rope(machine, geometry.head_dim // 2, machine.chunk, position)
+    for chunk in (0, 1, 0):
+        machine.use(chunk)
+        written[chunk] = await query(machine, geometry, machine.chunk, tables[chunk])
+        await append(machine, geometry, machine.chunk, tables[chunk])
+    for chunk, blocks in written.items():
+        machine.use(chunk)
+        for address, q, e in blocks:
+            await machine.check_blocks(address, q, e, f"chunk {chunk}, afterwards")
 
 
 @cocotb.test()

@@ -8,14 +8,14 @@ from celosia.arch.config import AcceleratorConfig, Array, Bus, Vector
 from celosia.hdl.interfaces import Interfaces
 
 PARAMETERS: dict[str, dict[str, Any]] = {
-    "v2r1": {"bus": 128, "rows": 1, "channels": 2, "lanes": 2, "chunk": 3, "bits": 8},
-    "v8r4": {"bus": 64, "rows": 4, "channels": 2, "lanes": 8, "chunk": 8, "bits": 9},
+    "v2r1": {"bus": 128, "rows": 1, "channels": 2, "lanes": 2, "chunk": 3, "chunks": 1, "bits": 8},
+    "v8r4": {"bus": 64, "rows": 4, "channels": 2, "lanes": 8, "chunk": 8, "chunks": 2, "bits": 9},
 }
-"""Parameter sets by name: a beat of two words, one bank; a quarter of a word, four banks."""
+"""Parameter sets by name: a beat of two words, one bank; a quarter of a word, four banks, two chunks."""
 
 
 def interfaces(parameters: dict[str, Any]) -> Interfaces:
-    """Interfaces of a parameter set with keys bus, rows, channels, lanes, chunk and bits."""
+    """Interfaces of a parameter set with keys bus, rows, channels, lanes, chunk, chunks and bits."""
     lanes = parameters["lanes"]
     return Interfaces(
         AcceleratorConfig(
@@ -24,6 +24,7 @@ def interfaces(parameters: dict[str, Any]) -> Interfaces:
             vector=Vector(
                 lanes=lanes,
                 chunk=parameters["chunk"],
+                chunks=parameters["chunks"],
                 scratchpad_words=16384 // lanes,
                 activation_words=512,
                 parameter_words=2048 // lanes,

@@ -41,6 +41,7 @@ class Machine:
         self.chunk = self.layouts.config.vector.chunk
         self.stall = parameters["stall"]
         dut.peek.value = 0
+        self.use(0)
         self.bench = await Bench.start(dut, limit=limit)
         self.numbers = np.random.default_rng(self.bench.random.getrandbits(32))
         self.i = self.bench.source("i", shape=COMMAND)
@@ -49,6 +50,11 @@ class Machine:
         self.o_kv = self.bench.sink("o_kv", shape=self.layouts.kv_block, stall=self.stall)
         self.finished = 0
         return self
+
+    def use(self, chunk: int) -> None:
+        """From now on, instructions are those of this chunk, and so is the activation memory."""
+        self.used = chunk
+        self.dut.chunk.value = chunk
 
     def tensor(self, rows: int, width: int) -> Floats:
         """Random rows, blocks of very different sizes, some zeros, sometimes a block of zeros."""
@@ -91,6 +97,7 @@ class Machine:
                     "position": position,
                     "sequence": random.getrandbits(6),
                     "token": random.getrandbits(20),
+                    "chunk": self.used,
                 }
             ]
         )

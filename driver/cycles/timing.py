@@ -1,0 +1,171 @@
+"""Cycles of the units, from the parameters of a config: what the docstrings in `hdl/` say, as arithmetic.
+
+A test compares the constants with the hardware's own. Times count from the cycle in which a unit takes its command
+("accepted") to the cycle of its `done`.
+"""
+
+from dataclasses import dataclass
+
+from ...arch.config import INTERLEAVE, AcceleratorConfig, derive
+from ...arch.formats import BLOCK
+from ...arch.isa import Flag, Geometry, Instruction, Opcode
+from ...arch.layout import ceil_div
+
+ADD, MULTIPLY, TO_FLOAT, TO_FIXED = 5, 5, 3, 3
+FACTOR, ROOT, EXPONENTIAL, RECIPROCAL, SINE = 11, 7, 8, 7, 10
+"""Latencies of the arithmetic blocks; FACTOR: of SILU and GELU."""
+
+DOT, HAZARD = 5, 3 + ADD
+"""Latency of a dot product; micro-ops between two on one accumulator."""
+
+TREE = 5 * ADD
+"""Latency of the sum of a block's 32 floats."""
+
+WRITE = 2 * ADD + 3
+"""Cycles from the writer's last step to `done`."""
+
+KV_QUEUE = 8
+"""Key and value blocks of an APPEND between walker and tail buffer."""
+
+_RESULT = {"copy": 2, "rotate": 12, "activate": 18, "gate": 23, "scale": 12, "centre": 22}
+"""Cycles from a word's address to the quantizer, less one."""
+
+
+@dataclass(frozen=True)
+class Issue:
+    """The micro-ops of a MATMUL.
+
+    Attributes:
+        cycles: from the first micro-op to the one after the last, if no tile is late.
+        first: from the first micro-op to the first with a result.
+        late: cycles of the writer behind the last result of the engine. writing: of the writer for all results.
+        queued: of the writer for as many results as have a place.
+        reuse: micro-ops with the last tile, less one. macs: useful multiply-accumulates.
+    """
+
+    cycles: int
+    first: int
+    late: int
+    writing: int
+    queued: int
+    reuse: int
+    macs: int
+
+
+class Timing:
+    """Durations on one config.
+
+    Attributes:
+        words: cycles of a block of 32 in the vector unit. engine: from a micro-op to its result at the queue's end.
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self.config, self.derived = config, derive(config)
+        self.lanes, self.rows, self.channels = config.vector.lanes, config.array.rows, config.array.channels
+        self.words = BLOCK // self.lanes
+        self.levels = self.lanes.bit_length() - 1
+        self.quantizer = 7 + self.levels + self.words
+        minimum = any(f.has_minimum for f in self.derived.formats)
+        scaler = 2 + TO_FLOAT + (ADD if minimum else 0)
+        self.engine = 1 + DOT + scaler + 3 + ADD - 3 + 2
+        self.parts = max(1, self.channels // self.lanes)
+
+    def vector(self, instruction: Instruction, rows: int) -> int:
+        """An instruction of the vector unit that waits for nobody."""
+        if instruction.opcode == Opcode.NORM:
+            return self._norm(instruction, rows)
+        if instruction.opcode == Opcode.QUANTIZE:
+            flags = instruction.flags
+            blocks = rows * instruction.k
+            if Flag.GATED in flags:
+                return self._walk(2 * blocks * self.words - 1, "gate")
+            return self._walk(blocks * self.words, "activate" if flags & (Flag.SILU | Flag.GELU) else "copy")
+        geometry = Geometry.decode(instruction.aux)
+        way = "rotate" if Flag.ROPE in instruction.flags else "copy"
+        if instruction.opcode == Opcode.QUERY:
+            blocks = rows * geometry.kv_heads * geometry.rows_per_token * geometry.head_blocks
+            return self._walk(blocks * self.words, way)
+        blocks = 2 * rows * geometry.kv_heads * geometry.head_blocks
+        # A block's place is free again when it is in the tail buffer, which takes 2 and 1 + 32 / C cycles for a block.
+        through = self.words + _RESULT[way] + self.quantizer + 8
+        stored = blocks // 2 * (2 + 1 + BLOCK // self.channels)
+        paced = self.words + round((blocks - 1) * max(self.words, through / KV_QUEUE)) + 2
+        return 3 + _RESULT[way] + 1 + self.quantizer + max(paced, self.words + stored) + 9
+
+    def _walk(self, cycles: int, way: str) -> int:
+        """A walk of `cycles` words through the datapath and the quantizer."""
+        return 3 + cycles + _RESULT[way] + 1 + self.quantizer + 1
+
+    def _norm(self, instruction: Instruction, rows: int) -> int:
+        words = instruction.k * self.words
+        summing = words + (instruction.k - 1) * max(0, ADD - self.words)
+        deviation = TREE + ADD + MULTIPLY + ADD + ROOT + 1
+        first = 2 if Flag.LAST_ROW not in instruction.flags else 1 + rows
+        count = rows if Flag.LAST_ROW not in instruction.flags else 1
+        if Flag.LAYER_NORM in instruction.flags:
+            mean = summing + 1 + 3 + TREE + ADD + MULTIPLY + 1 + 1
+            square = summing + 1 + 13 + deviation + 1
+            final = 2 * words + _RESULT["centre"] + 1 + self.quantizer + 1
+            return first + count * (mean + square + final)
+        square = summing + 1 + 8 + deviation + 1
+        return first + count * (square + words + 1 + _RESULT["scale"] + 1 + self.quantizer + 1)
+
+    def load(self, instruction: Instruction) -> tuple[int, int, int]:
+        """LOAD: cycles before the first beat, of all parts, and after the last one."""
+        return 2, instruction.n // min(self.lanes, self.derived.bus_bytes // 4), 2
+
+    def rope_table(self, instruction: Instruction, rows: int) -> tuple[int, int, int]:
+        """ROPE_TABLE: cycles before the first beat, of all pairs, and after the last one."""
+        return 2, instruction.n * rows, 5 + SINE + 2
+
+    def matmul(self, instruction: Instruction, rows: int) -> Issue:
+        """Micro-ops of a MATMUL: a superblock of 8 groups at a time; their results leave row by row."""
+        top_k = bool(instruction.flags & Flag.TOP_K)
+        count = 1 if instruction.flags & (Flag.LAST_ROW | Flag.TOP_K) else rows
+        row_groups = ceil_div(count, self.rows)
+        groups = ceil_div(instruction.n, self.channels)
+        full, rest = divmod(groups, INTERLEAVE)
+        # Cycles of the writer for one group of channels, all rows.
+        written = self.channels if top_k else count * self.parts
+        width = rest or INTERLEAVE
+        before = full if rest else full - 1
+        step, last_step = max(INTERLEAVE * row_groups, HAZARD), max(width * row_groups, HAZARD)
+        burst = width * row_groups
+        last = (instruction.k - 1) * last_step + burst
+        waits = max(0, INTERLEAVE * written - last) if before > 0 else 0
+        return Issue(
+            cycles=before * instruction.k * step + last,
+            first=(instruction.k - 1) * (step if before else last_step),
+            late=max(ceil_div(written, row_groups), waits + width * written - burst + 1),
+            writing=groups * written,
+            queued=min(groups * written, self.derived.accumulators * written // row_groups),
+            reuse=row_groups - 1,
+            macs=groups * row_groups * instruction.k * self._useful(count),
+        )
+
+    def _useful(self, rows: int) -> int:
+        """Multiply-accumulates of a micro-op, on average."""
+        return rows * self.channels * BLOCK // ceil_div(rows, self.rows)
+
+    def embed(self, payload_bytes: int, blocks: int, rows: int, latency: int) -> int:
+        """EMBED: a scale beat and the payload of every block, at most 16 reads in flight."""
+        beats = 1 + max(1, payload_bytes // self.derived.bus_bytes)
+        collected = beats + self.words
+        asked = beats + 1
+        answered = beats * (latency + 6) / 16
+        minimum = any(f.has_minimum for f in self.derived.formats)
+        row = 2 + 5 + latency + 2 + round((blocks - 1) * max(collected, asked, answered)) + collected
+        return 1 + rows * row + 2 + TO_FLOAT + (ADD if minimum else 0) + 1
+
+    def write_pages(self, geometry: Geometry, rows: int) -> int:
+        """From the last block in the tail buffer to the last response."""
+        bus, burst = self.derived.bus_bytes, self.config.bus.burst_beats
+        exponents = ceil_div(2 * BLOCK * geometry.head_blocks, bus)
+        keys = ceil_div(rows * BLOCK, bus)
+        values = geometry.head_blocks * BLOCK * BLOCK // bus
+
+        def segment(beats: int, pace: int = 1) -> int:
+            return 3 + ceil_div(beats, burst) * 5 + beats * pace
+
+        head = segment(exponents, 2 if bus > BLOCK else 1) + geometry.head_blocks * segment(keys) + segment(values)
+        return 2 + geometry.kv_heads * head + 4

@@ -1,0 +1,324 @@
+"""The cycle model: walks the program of a job as sequencer and stream unit do, an event per instruction.
+
+Queues, chunks and the stream decide when an instruction begins; `timing`, `stream` and `attention` say how long it
+takes. A run of layers is walked until a layer takes as long as the one before; the rest is multiplied.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from ...arch.config import AcceleratorConfig, derive
+from ...arch.formats import BLOCK, WEIGHT_FORMATS
+from ...arch.isa import INSTRUCTION_BYTES, Flag, Geometry, Instruction, Opcode
+from ...arch.layout import MatmulLayout, Stripe, ceil_div
+from ..compiler import CompiledModel, Plan
+from ..device import Job
+from .attention import AttendModel
+from .stream import Stream
+from .timing import WRITE, Timing
+
+QUEUE_OF = {
+    Opcode.EMBED: "embedding",
+    Opcode.MATMUL: "engine",
+    Opcode.ATTEND: "engine",
+    **dict.fromkeys(
+        (Opcode.ROPE_TABLE, Opcode.LOAD, Opcode.NORM, Opcode.QUANTIZE, Opcode.QUERY, Opcode.APPEND), "vector"
+    ),
+}
+"""Queue of the sequencer that an instruction waits in."""
+
+QUEUE_DEPTH = 4
+LATENCY = 32
+"""Cycles from a read's address to its first beat, as in the simulation."""
+
+
+@dataclass(frozen=True)
+class Retirement:
+    """An instruction that is done: its index in the program, layer, pass and cycle from the doorbell."""
+
+    index: int
+    layer: int
+    pass_index: int
+    cycle: float
+
+
+@dataclass
+class Usage:
+    """What instructions took.
+
+    Attributes:
+        count: how many. cycles: that they added. bytes: of the stream. macs: multiply-accumulates. array: micro-ops.
+        own: cycles in the vector unit.
+    """
+
+    count: int = 0
+    cycles: float = 0.0
+    bytes: int = 0
+    macs: int = 0
+    array: int = 0
+    own: float = 0.0
+
+    def add(self, other: "Usage", times: int = 1) -> None:
+        """Add another one, several times."""
+        for name in ("count", "cycles", "bytes", "macs", "array", "own"):
+            setattr(self, name, getattr(self, name) + times * getattr(other, name))
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One walk over the program: rows of two chunks, position of the first, whether it samples."""
+
+    rows: int
+    second: int
+    position: int
+    head: bool
+
+
+def passes(config: AcceleratorConfig, job: Job) -> Iterator[Pass]:
+    """The passes of a job, as the hardware cuts it."""
+    left, position, steps = len(job.tokens), job.position, job.steps
+    while left:
+        rows = []
+        while left and len(rows) < config.vector.chunks:
+            rows.append(min(config.vector.chunk, left, BLOCK - (position + sum(rows)) % BLOCK))
+            left -= rows[-1]
+        yield Pass(rows[0], sum(rows[1:]), position, left == 0 and steps > 0)
+        position += sum(rows)
+    for _ in range(steps - 1):
+        yield Pass(1, 0, position, True)
+        position += 1
+
+
+@dataclass
+class _Chunk:
+    """What a chunk's instructions did: when each was done; the last three count."""
+
+    done: list[float] = field(default_factory=lambda: [0.0, 0.0])
+
+
+@dataclass
+class _Queue:
+    """When a queue's instructions began and were done; those before only count as long as they hold something up."""
+
+    begun: list[float] = field(default_factory=lambda: [0.0] * QUEUE_DEPTH)
+    done: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    matrix: bool = False
+
+
+class Walk:
+    """A job on its way through the machine. Times are cycles from the doorbell.
+
+    Parameters:
+        latency: of the memory. every_layer: walk all layers, so that `retired` is complete.
+
+    Attributes:
+        sampled: when each token was. retired: instructions that were walked. usage: by pass, by class.
+    """
+
+    def __init__(
+        self, compiled: Plan | CompiledModel, job: Job, *, latency: int = LATENCY, every_layer: bool = False
+    ) -> None:
+        self.config = compiled.config if isinstance(compiled, CompiledModel) else compiled.geometry.config
+        geometry = compiled.geometry if isinstance(compiled, CompiledModel) else compiled.geometry.attention
+        self.program, self.job, self.latency = compiled.program, job, latency
+        self.every_layer = every_layer
+        self.timing = Timing(self.config)
+        self.stream = Stream(self.config, latency)
+        self.attend = AttendModel(self.config, self.timing, geometry)
+        self.geometry: Geometry = geometry
+        self._formats = {f.code: f for f in WEIGHT_FORMATS.values()}
+        self.sampled: list[float] = []
+        self.retired: list[Retirement] = []
+        self.usage: list[dict[str, Usage]] = []
+        self._chunks = (_Chunk(), _Chunk())
+        self._queues = {name: _Queue() for name in ("embedding", "vector", "engine")}
+        self._now = self._walker = self._load()
+        self._writer = self._appended = self._pass_appended = self._first_appended = 0.0
+        self._tail = (0.0, 0.0, 0.0)
+        self._passes = list(passes(self.config, job))
+        for index, item in enumerate(self._passes):
+            self._pass(index, item)
+
+    def _load(self) -> float:
+        """From the doorbell to the first pass: pages are looked up, the program is loaded."""
+        last = self.job.position + len(self.job.tokens) + max(self.job.steps - 1, 0) - 1
+        bus = derive(self.config).bus_bytes
+        beats = ceil_div(len(self.program) * INSTRUCTION_BYTES, bus)
+        # A beat is taken, or an instruction written; 16 beats are in flight.
+        taken = max(beats + len(self.program), beats * (self.latency + 6) / 16)
+        return 12 + last // BLOCK + self.latency + 6 + taken + 5
+
+    def _pass(self, index: int, item: Pass) -> None:
+        self.usage.append({})
+        self._index, self._item = index, item
+        self._pass_appended = self._appended
+        counter = layer = first = last = 0
+        body, marks = 0, [0.0]
+        skipping = False
+        while True:
+            instruction = self.program[counter]
+            skipped = (Flag.HEAD in instruction.flags and not item.head) or (
+                Flag.SECOND in instruction.flags and not item.second
+            )
+            counter += 1
+            if skipped:
+                self._now += 3
+                self._walker += 3
+            elif instruction.opcode == Opcode.LOOP:
+                first, last = instruction.k, instruction.n
+                layer, body, marks, skipping = first, counter, [self._finished()], False
+                before = self._snapshot()
+                self._now += 4
+                self._walker += 3
+            elif instruction.opcode == Opcode.NEXT:
+                self._now += 4
+                self._walker += 3
+                marks.append(self._finished())
+                layer += 1
+                left = last - layer
+                if left and not self.every_layer and not skipping and self._steady(marks):
+                    self._skip(left, marks[-1] - marks[-2], before)
+                    left = 0
+                before = self._snapshot()
+                counter, layer = (body, layer) if left else (counter, 0)
+            elif instruction.opcode == Opcode.SAMPLE:
+                self._now = max(self._now + 4, self._finished() + 1)
+                self.sampled.append(self._now)
+                self._now += 1
+            elif instruction.opcode == Opcode.END:
+                self._now += 6
+                self._walker += 5
+                return
+            else:
+                self._run(counter - 1, layer, instruction)
+
+    def _steady(self, marks: list[float]) -> bool:
+        """Whether a layer took as long as the one before it."""
+        if len(marks) < 4:
+            return False
+        last, before = marks[-1] - marks[-2], marks[-2] - marks[-3]
+        return abs(last - before) <= max(2.0, last * 0.001)
+
+    def _skip(self, layers: int, period: float, before: dict[str, Usage]) -> None:
+        """Everything later by `layers` periods, all that they use counted."""
+        cycles = layers * period
+        for name, usage in self.usage[-1].items():
+            grown = replace(usage)
+            grown.add(before.get(name, Usage()), -1)
+            usage.add(grown, layers)
+        self._now += cycles
+        self._walker += cycles
+        self._writer += cycles
+        self._appended += cycles
+        self._first_appended += cycles
+        self.stream.shift(cycles)
+        for chunk in self._chunks:
+            chunk.done = [at + cycles for at in chunk.done]
+        for queue in self._queues.values():
+            queue.begun = [at + cycles for at in queue.begun]
+            queue.done = [at + cycles for at in queue.done]
+        self._tail = (self._tail[0] + cycles, self._tail[1] + cycles, self._tail[2] + cycles)
+
+    def _snapshot(self) -> dict[str, Usage]:
+        return {name: replace(usage) for name, usage in self.usage[-1].items()}
+
+    def _finished(self) -> float:
+        return max(chunk.done[-1] for chunk in self._chunks)
+
+    def _run(self, index: int, layer: int, instruction: Instruction) -> None:
+        """One instruction: handed out, begun, done."""
+        item = self._item
+        second = Flag.SECOND in instruction.flags or (Flag.HEAD in instruction.flags and item.second > 0)
+        chunk = self._chunks[second]
+        rows = item.second if second else item.rows
+        position = item.position + (item.rows if second else 0)
+        name = QUEUE_OF[instruction.opcode]
+        queue = self._queues[name]
+        handed = max(self._now + 4, queue.begun[-QUEUE_DEPTH] + 1)
+        self._now = handed + 1
+        beside = Flag.BESIDE in instruction.flags
+        begin = max(handed + 1, chunk.done[-2 if beside else -1] + 1)
+        matrix = instruction.opcode == Opcode.MATMUL
+        joins = matrix and queue.matrix
+        begin = max(begin, queue.done[-2 if joins else -1] + 1)
+        before = max(queue.done[-1], chunk.done[-1])
+        done, usage = self._execute(instruction, begin, position, rows, joins, second)
+        if joins:
+            done = max(done, queue.done[-1] + 1)
+        queue.begun = [*queue.begun[1:], begin]
+        queue.done = [queue.done[-1], done]
+        queue.matrix = matrix
+        chunk.done = [chunk.done[-1], done]
+        usage.count, usage.cycles = 1, done - before
+        label = "HEAD" if matrix and Flag.HEAD in instruction.flags else instruction.opcode.name
+        self.usage[-1].setdefault(label, Usage()).add(usage)
+        self.retired.append(Retirement(index, layer, self._index, done))
+
+    def _execute(
+        self, instruction: Instruction, begin: float, position: int, rows: int, joins: bool, second: bool
+    ) -> tuple[float, Usage]:
+        """When it is done, and what it takes."""
+        opcode, timing = instruction.opcode, self.timing
+        accepted = begin + 1
+        bus = derive(self.config).bus_bytes
+        if opcode == Opcode.MATMUL:
+            return self._matmul(instruction, accepted, rows, joins)
+        self._walker += 3
+        if opcode == Opcode.ATTEND:
+            needed = self._first_appended if second else self._pass_appended
+            asked = max(self._walker + 2, needed) + 5
+            attend = self.attend.run(self.stream, instruction, accepted, asked, position, rows)
+            self._walker = attend.walked
+            return attend.done, Usage(bytes=attend.beats * bus, macs=attend.macs, array=attend.array)
+        if opcode in (Opcode.LOAD, Opcode.ROPE_TABLE):
+            self._walker += 2
+            beats = ceil_div(instruction.n * (4 if opcode == Opcode.LOAD else 8), bus)
+            shape = timing.load(instruction) if opcode == Opcode.LOAD else timing.rope_table(instruction, rows)
+            taken = self.stream.take(beats, self._walker, accepted + shape[0], shape[1])
+            return max(taken.last, taken.first + shape[1]) + shape[2], Usage(bytes=beats * bus, own=sum(shape))
+        if opcode == Opcode.EMBED:
+            weight_format = self._formats[instruction.format]
+            cycles = timing.embed(weight_format.payload_bytes, instruction.k, rows, self.latency)
+            if not self.retired:
+                # The stream fills its FIFO first.
+                cycles += round(self.stream.room * self.stream.pace)
+            return accepted + cycles, Usage()
+        if opcode == Opcode.APPEND:
+            accepted = max(accepted, self._writer) + 1
+            own = timing.vector(instruction, rows)
+            done = accepted + own
+            self._writer = done + timing.write_pages(self.geometry, rows)
+            self._appended = self._writer
+            if not second:
+                self._first_appended = self._appended
+            return done, Usage(own=own)
+        own = timing.vector(instruction, rows)
+        return accepted + own, Usage(own=own)
+
+    def _matmul(self, instruction: Instruction, accepted: float, rows: int, joins: bool) -> tuple[float, Usage]:
+        """A product: its micro-ops wait for tiles and for those of the one before, its results for their writer."""
+        weight_format = self._formats[instruction.format]
+        issued, handed, written = self._tail
+        self._walker += 5
+        if joins:
+            accepted = max(accepted, issued, handed + 1)
+        issue = self.timing.matmul(instruction, rows)
+        layout = MatmulLayout(self.config, weight_format, instruction.n, instruction.k)
+        stripe = Stripe.of(self.config, weight_format)
+        bus = derive(self.config).bus_bytes
+        beats = layout.bytes // bus
+        scales = ceil_div(layout.tiles, stripe.tiles) / beats
+        first = accepted + 3
+        taken = self.stream.take(beats, self._walker, first, issue.cycles, unit=stripe.tile_beats, scales=scales)
+        last = first + issue.cycles - 1
+        if taken.last > first + issue.cycles:
+            last = taken.last + 2
+        # The writer works on, once it has begun, or ends with what came last.
+        begins = max(taken.first + issue.first, first + issue.first) + self.timing.engine
+        if joins:
+            begins = max(begins, written + 1)
+        done = max(last + self.timing.engine + issue.late, begins + issue.writing) + WRITE
+        last = max(last, begins + issue.writing - issue.queued)
+        self.stream.hold(last - issue.reuse)
+        self._tail = (last, max(accepted + 1, written if joins else 0.0), done)
+        return done, Usage(bytes=beats * bus, macs=issue.macs, array=issue.cycles)
