@@ -17,7 +17,7 @@ class RowWalk(wiring.Component):
 
     Members
     -------
-    rows : In(6), tokens
+    rows : In(6), tokens; it and `group` are there before `launch`, or with it if no step follows at once
     group : In(8), queries per KV head (G)
     sub_heads_log2 : In(4), log2 of SH, at most 3
     head_words : In(12), scratchpad words of a head's output
@@ -55,6 +55,11 @@ class RowWalk(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         now, start, following, fresh = (Signal(_STATE, name=name) for name in ("now", "start", "following", "fresh"))
+        # The last of each, a cycle after the operands: equality is quicker than a sum and a comparison.
+        last_query = Signal(8)
+        last_token = Signal(7)
+        ends_sub = Signal()
+        ends_query = Signal()
         head_word = Signal(20)
         next_head_word = Signal(20)
         next_query_word = Signal(20)
@@ -62,15 +67,18 @@ class RowWalk(wiring.Component):
             self.token.eq(now.token),
             self.sub.eq(now.sub),
             self.word.eq(now.row_word + now.word),
-            self.next_valid.eq(following.token < self.rows),
+            ends_sub.eq((now.sub + 1) >> self.sub_heads_log2[:2] != 0),
+            ends_query.eq(ends_sub & (now.query == last_query)),
+            self.next_valid.eq(~(ends_query & (now.token == last_token))),
             following.eq(now),
             next_query_word.eq(now.query_word + self.head_words),
             next_head_word.eq(head_word + (self.group_words << self.sub_heads_log2[:2])),
             fresh.row_word.eq(self.dst),
         ]
-        with m.If((now.sub + 1) >> self.sub_heads_log2[:2] == 0):
+        m.d.sync += [last_query.eq(self.group - 1), last_token.eq(self.rows - 1)]
+        with m.If(~ends_sub):
             m.d.comb += [following.sub.eq(now.sub + 1), following.word.eq(now.word + self.group_words)]
-        with m.Elif(now.query + 1 < self.group):
+        with m.Elif(~ends_query):
             m.d.comb += [
                 following.sub.eq(0),
                 following.query.eq(now.query + 1),

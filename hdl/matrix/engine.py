@@ -80,13 +80,16 @@ class Engine(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.operations = operations = SkidBuffer(self.interfaces.micro_op)
+        # Tiles too: who makes them must not wait for the decision to issue within a cycle.
+        m.submodules.tiles = tiles = SkidBuffer(self.interfaces.tile)
         m.submodules.dots = self.dots
         m.submodules.scaler = self.scaler
         m.submodules.accumulators = accumulators = self.accumulators
         m.submodules.results = results = ResultQueue(self.interfaces)
         connect(m, flipped(self.i), operations.i)
+        connect(m, flipped(self.i_tile), tiles.i)
         connect(m, flipped(self.o), results.o)
-        m.d.comb += [block.clear.eq(self.clear) for block in (operations, accumulators, results)]
+        m.d.comb += [block.clear.eq(self.clear) for block in (operations, tiles, accumulators, results)]
 
         op = Signal(self.interfaces.micro_op, reset_less=True)
         issue = Signal()
@@ -94,10 +97,10 @@ class Engine(wiring.Component):
         conflict = self._conflict(m, operations.o, op, held, issue)
         m.d.comb += [
             issue.eq(
-                held & ~conflict & (self.i_tile.valid | ~op.take_tile) & (results.room | ~op.last),
+                held & ~conflict & (tiles.o.valid | ~op.take_tile) & (results.room | ~op.last),
             ),
             operations.o.ready.eq(~held | issue),
-            self.i_tile.ready.eq(issue & op.take_tile),
+            tiles.o.ready.eq(issue & op.take_tile),
             results.take.eq(issue & op.last),
             results.tag.eq(op.tag),
         ]
@@ -105,7 +108,7 @@ class Engine(wiring.Component):
             m.d.sync += [held.eq(operations.o.valid & ~self.clear), op.eq(operations.o.payload)]
         with m.Elif(self.clear):
             m.d.sync += held.eq(0)
-        self._operands(m, op, issue)
+        self._operands(m, op, issue, tiles.o)
         self._accumulate(m, op, issue)
 
         last = _delayed(m, op.last, self.latency, name="last")
@@ -143,12 +146,12 @@ class Engine(wiring.Component):
         m.d.sync += conflict.eq(Cat(matches).any() & ~first)
         return conflict
 
-    def _operands(self, m: Module, op: data.View, issue: Signal) -> None:
+    def _operands(self, m: Module, op: data.View, issue: Signal, offered: Any) -> None:
         """Reads activations and holds the tile; feeds multipliers and, later, the scaler."""
         rows, channels = self.interfaces.rows, self.interfaces.channels
         tile = Signal(self.interfaces.tile, reset_less=True)
-        with m.If(self.i_tile.ready):
-            m.d.sync += tile.eq(self.i_tile.payload)
+        with m.If(offered.ready):
+            m.d.sync += tile.eq(offered.payload)
         from_probabilities = _delayed(m, op.probabilities, 1, name="from_probabilities")
         words = Signal.like(self.am.data, name="words")
         m.d.comb += [
