@@ -75,8 +75,8 @@ class Comparison:
         if self.mismatch is None and written:
             pass_index, index, layer = min(written)
             instruction = f"{index} {self.compiled.program[index].opcode.name}"
-            tensor = self.compiled.notes[index].writes or "-"
-            self.mismatch = Mismatch(pass_index, layer, instruction, tensor, (0,), "not executed", "executed")
+            name = self.compiled.notes[index].writes or "-"
+            self.mismatch = Mismatch(pass_index, layer, instruction, name, (0,), "not executed", "executed")
 
     def compare_results(self, golden: JobResult, rtl: JobResult) -> None:
         """Compare the sampled tokens, the last step's candidates and the sticky flag of one job."""
