@@ -31,7 +31,13 @@ def write_table(
     config, results = load_config(PRESET), []
     for index, (unit, target) in enumerate(choices):
         results.append(synthesize(config, unit, target, cached=cached, progress=_part(progress, index, len(choices))))
-    file.write_text(f"{before}{BEGIN}\n{markdown(results)}{END}{after}", encoding="utf-8")
+    # Whole or not at all: the document is the user's, and the disk may be full.
+    staged = file.with_name(f".{file.name}.partial")
+    try:
+        staged.write_text(f"{before}{BEGIN}\n{markdown(results)}{END}{after}", encoding="utf-8")
+        staged.replace(file)
+    finally:
+        staged.unlink(missing_ok=True)
 
 
 def markdown(results: Sequence[Synthesis]) -> str:

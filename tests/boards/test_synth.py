@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -163,6 +165,25 @@ def test_table_is_written_between_its_markers(tmp_path: Path) -> None:
     text = document.read_text()
     assert text.startswith("before\n<!-- table -->\n| unit |") and text.endswith("<!-- end of table -->\nafter\n")
     assert "\n| tiny | xcup | 16 |" in text and "old" not in text
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_full_disk_leaves_the_document_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = tmp_path / "document.md"
+    before = "before\n<!-- table -->\nold\n<!-- end of table -->\nafter\n"
+    document.write_text(before)
+    write = Path.write_text
+
+    def full(path: Path, text: str, **options: str) -> int:
+        write(path, text[:10], **options)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    choices = [("tiny", "xcup")]
+    with pytest.raises(OSError, match="No space left"):
+        write_table(document, cached=cached_build, progress=lambda *_: None, choices=choices)
+    assert document.read_text() == before
+    assert list(tmp_path.iterdir()) == [document]
 
 
 def test_targets_are_those_of_the_command() -> None:

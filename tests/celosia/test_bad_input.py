@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -82,3 +84,20 @@ def test_errors_without_a_text() -> None:
     assert error_text(OSError(errno.ENOSPC, "No space left on device")) == (
         "the output: no space left on device: free some space, or choose another place"
     )
+
+
+def test_an_interrupt_while_the_command_loads() -> None:
+    code = """
+import sys
+
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == "celosia.cli":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupted())
+from celosia.__main__ import main
+main()
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "celosia: interrupted\n")
