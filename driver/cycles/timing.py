@@ -154,8 +154,12 @@ class Timing:
         asked = beats + 1
         answered = beats * (latency + 6) / 16
         minimum = any(f.has_minimum for f in self.derived.formats)
-        row = 2 + 5 + latency + 2 + round((blocks - 1) * max(collected, asked, answered)) + collected
+        row = self.first_answer(latency) + 2 + round((blocks - 1) * max(collected, asked, answered)) + collected
         return 1 + rows * row + 2 + TO_FLOAT + (ADD if minimum else 0) + 1
+
+    def first_answer(self, latency: int) -> int:
+        """From an EMBED's command, or its next row, to the row's first beat."""
+        return 2 + 5 + latency
 
     def write_pages(self, geometry: Geometry, rows: int) -> int:
         """From the last block in the tail buffer to the last response."""
