@@ -11,6 +11,8 @@ import click
 from . import api
 from .arch.config import load_config
 from .arch.model import BLOCK_FORMATS
+from .bench import bench as run_phases
+from .bench_table import show_bench
 from .boards.synth import TARGETS, synthesize
 from .boards.table import write_table
 from .boards.units import ACCELERATOR
@@ -182,6 +184,30 @@ def demo(context: click.Context) -> None:
     """
     click.echo(api.DEFAULT_PROMPT, nl=False)
     context.invoke(run, count=48, device="rtl")
+
+
+@main.command("bench")
+@_model
+@_config
+@click.option("--dram", metavar="D", help="The memory: ideal, ddr4, hbm, or a TOML file (docs/dram.md).")
+@click.option("--html", type=click.Path(path_type=Path), metavar="F", help="Write a page: timeline, roofline, causes.")
+@click.option("--chrome-trace", "trace", type=click.Path(path_type=Path), metavar="F", help="Timeline for Perfetto.")
+@_json
+def bench(
+    model: str | None, config: str | None, dram: str | None, html: Path | None, trace: Path | None, as_json: bool
+) -> None:
+    """Run decode, prompt, attention and each unit on the RTL, and say what every cycle was for (docs/bench.md).
+
+    Example: celosia bench --html bench.html
+    """
+    chosen = load_config(config)
+    loaded = api.load(model)
+    with progress("compiling") as report:
+        result = run_phases(loaded, chosen, dram=dram, progress=report, status=report.status, html=html, trace=trace)
+    if as_json:
+        click.echo(json.dumps(result))
+    else:
+        show_bench(result)
 
 
 @main.command("generate")
