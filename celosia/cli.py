@@ -18,9 +18,11 @@ from .boards.table import write_table
 from .boards.units import ACCELERATOR
 from .console import MISMATCH, CommandGroup, progress, table
 from .driver.compiler import AUTO
+from .driver.cycles.paper import ASSUMPTIONS, paper_rows
 from .driver.pull import CATALOG, pull_with_bar
 from .driver.requests import RequestError
 from .driver.sampling import Sampling
+from .forecast_table import show_forecast, show_paper
 from .generate import generate
 from .sim.cache import cached_build
 
@@ -324,19 +326,31 @@ pull.help = f"{pull.help}\n\nNames: {', '.join(CATALOG)}, or a Hugging Face repo
 @main.command("info")
 @_model
 @_config
+@click.option("--paper", is_flag=True, help="Instead: models too large to simulate, on two boards' memory bandwidths.")
 @_json
-def info(model: str | None, config: str | None, as_json: bool) -> None:
-    """What a config is, what a model is, and whether they fit.
+def info(model: str | None, config: str | None, paper: bool, as_json: bool) -> None:
+    """What a config is, what a model is, whether they fit, and how fast that would be (docs/performance.md).
 
     Example: celosia info --model smollm2-135m --config kria
     """
-    chosen = load_config(config)
-    described = {"config": api.describe_config(chosen), "model": api.describe_model(api.load(model), chosen)}
-    if as_json:
-        click.echo(json.dumps(described))
+    if paper:
+        rows = paper_rows()
+        if as_json:
+            click.echo(json.dumps({"rows": rows, "assumptions": ASSUMPTIONS}))
+        else:
+            show_paper(rows)
         return
-    table("Config", described["config"])
-    table("Model", described["model"])
+    chosen = load_config(config)
+    loaded = api.load(model)
+    predicted = api.forecast_model(loaded, chosen)
+    settings, fitted = api.describe_config(chosen), api.describe_model(loaded, chosen)
+    if as_json:
+        click.echo(json.dumps({"config": settings, "model": fitted, "predicted": predicted}))
+        return
+    table("Config", settings)
+    table("Model", fitted)
+    if predicted is not None:
+        show_forecast(predicted, chosen.control.clock_mhz)
 
 
 def _print(title: str, rows: dict[str, Any], as_json: bool) -> None:

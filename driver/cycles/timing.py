@@ -86,11 +86,19 @@ class Timing:
             blocks = rows * geometry.kv_heads * geometry.rows_per_token * geometry.head_blocks
             return self._walk(blocks * self.words, way)
         blocks = 2 * rows * geometry.kv_heads * geometry.head_blocks
-        # A block's place is free again when it is in the tail buffer, which takes 2 and 1 + 32 / C cycles for a block.
+        # A block's place is free again when it is in the tail buffer.
         through = self.words + _RESULT[way] + self.quantizer + 8
-        stored = blocks // 2 * (2 + 1 + BLOCK // self.channels)
-        paced = self.words + round((blocks - 1) * max(self.words, through / KV_QUEUE)) + 2
-        return 3 + _RESULT[way] + 1 + self.quantizer + max(paced, self.words + stored) + 9
+        walked = self.words + round((blocks - 1) * max(self.words, through / KV_QUEUE)) + 2
+        return 3 + _RESULT[way] + 1 + self.quantizer + self._collected(blocks // 2 // rows, rows, walked) + 2
+
+    def _collected(self, heads: int, rows: int, walked: int) -> int:
+        """From an APPEND's first word to its last block in the tail buffer: 2 cycles for K, 1 + 32 / C for V.
+
+        heads: blocks of keys, and of values, of a row. walked: the same for the walker.
+        """
+        value = 1 + BLOCK // self.channels
+        behind = max(value, heads * value - (heads - 1) * self.words)
+        return max(walked + behind, (heads + 1) * self.words + heads * value + (rows - 1) * heads * (2 + value))
 
     def _walk(self, cycles: int, way: str) -> int:
         """A walk of `cycles` words through the datapath and the quantizer."""

@@ -78,7 +78,7 @@ def passes(config: AcceleratorConfig, job: Job) -> Iterator[Pass]:
     """The passes of a job, as the hardware cuts it."""
     left, position, steps = len(job.tokens), job.position, job.steps
     while left:
-        rows = []
+        rows: list[int] = []
         while left and len(rows) < config.vector.chunks:
             rows.append(min(config.vector.chunk, left, BLOCK - (position + sum(rows)) % BLOCK))
             left -= rows[-1]
@@ -298,7 +298,7 @@ class Walk:
             return 0
         product = next(i for i in self.program if i.opcode == Opcode.MATMUL)
         full = self.stream.full(self._walker, self._region(product)[1])
-        in_flight = self.config.bus.outstanding * self.stream.burst
+        in_flight = (self.config.bus.outstanding + 1) * self.stream.burst
         return max(0, min(round(full - accepted - self.timing.first_answer(self.latency)), in_flight))
 
     def _region(self, instruction: Instruction) -> tuple[int, float]:
