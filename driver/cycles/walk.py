@@ -109,7 +109,7 @@ class Walk:
     """A job on its way through the machine. Times are cycles from the doorbell.
 
     Parameters:
-        latency: of the memory. every_layer: walk all layers, so that `retired` is complete.
+        latency: of the memory. every_layer: walk all layers and pages, so that `retired` is complete.
 
     Attributes:
         sampled: when each token was. retired: instructions that were walked. usage: by pass, by class.
@@ -124,7 +124,7 @@ class Walk:
         self.every_layer = every_layer
         self.timing = Timing(self.config)
         self.stream = Stream(self.config, latency)
-        self.attend = AttendModel(self.config, self.timing, geometry)
+        self.attend = AttendModel(self.config, self.timing, geometry, every_page=every_layer)
         self.geometry: Geometry = geometry
         self._formats = {f.code: f for f in WEIGHT_FORMATS.values()}
         self.sampled: list[float] = []

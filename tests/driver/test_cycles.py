@@ -110,10 +110,10 @@ def test_longer_contexts_take_longer() -> None:
     assert cycles[3] - cycles[2] == pytest.approx(read, rel=0.05)
 
 
-@pytest.mark.parametrize(("tokens", "steps"), [(1, 3), (100, 2), (300, 1)])
-def test_layers_and_pages_that_are_skipped_change_nothing(tokens: int, steps: int) -> None:
+@pytest.mark.parametrize(("position", "tokens", "steps"), [(0, 1, 3), (0, 100, 2), (1985, 40, 2)])
+def test_layers_and_pages_that_are_skipped_change_nothing(position: int, tokens: int, steps: int) -> None:
     compiled = smollm2()
-    job = Job(0, 0, (0,) * tokens, steps)
+    job = Job(0, position, (0,) * tokens, steps)
     every, some = predict(compiled, job, every_layer=True), predict(compiled, job)
     assert some.cycles == pytest.approx(every.cycles, rel=0.005)
     for name, load in every.prefill_classes.items():
