@@ -32,6 +32,11 @@ def watched(
     return ledger, result.counters, result.cycles
 
 
+def job_of(compiled: CompiledModel) -> Job:
+    """A prompt of two chunks, then two decode steps."""
+    return Job(0, 0, tokens(compiled.config.vector.chunk + 2), 3)
+
+
 @pytest.fixture(scope="module", params=[NARROW, WIDE], ids=lambda c: c.name)
 def compiled(request: pytest.FixtureRequest) -> CompiledModel:
     return small_model(request.param)
@@ -39,7 +44,7 @@ def compiled(request: pytest.FixtureRequest) -> CompiledModel:
 
 @pytest.fixture(scope="module")
 def whole(compiled: CompiledModel) -> tuple[Ledger, dict[str, int], tuple[int, ...]]:
-    return watched(compiled, Job(0, 0, tokens(20), 3))
+    return watched(compiled, job_of(compiled))
 
 
 def test_every_cycle_is_in_one_class_of_each_ledger(whole):
@@ -66,7 +71,7 @@ def test_useful_cycles_are_what_the_counters_count(compiled, whole):
 
 def test_the_window_is_what_the_device_says_of_a_token(compiled, whole):
     _, _, cycles = whole
-    ledger, _, again = watched(compiled, Job(0, 0, tokens(20), 3), first=1, last=2)
+    ledger, _, again = watched(compiled, job_of(compiled), first=1, last=2)
     assert again == cycles
     assert ledger.cycles == cycles[1] == ledger.bus.sum() == ledger.array.sum()
     assert ledger.bus_cycles()["start"] == ledger.array_cycles()["start"] == 0
@@ -93,7 +98,7 @@ def test_cycles_without_an_instruction_belong_to_nobody(whole):
 
 def test_slow_memory_is_the_cause_of_what_it_costs(compiled, whole):
     fast = whole[0]
-    slow, _, _ = watched(compiled, Job(0, 0, tokens(20), 3), latency=400)
+    slow, _, _ = watched(compiled, job_of(compiled), latency=400)
     more = slow.cycles - fast.cycles
     lost = {name: slow.bus_cycles()[name] - fast.bus_cycles()[name] for name in slow.bus_cycles()}
     assert more > 0.5 * fast.cycles
