@@ -19,6 +19,7 @@ from .driver.compiler import (
     plan,
     quantize_model,
 )
+from .driver.cycles import forecast
 from .driver.evaluate import Evaluation, FloatLogits, evaluate
 from .driver.figures import figures
 from .driver.golden_accelerator import GoldenAccelerator, GoldenLogits
@@ -368,3 +369,11 @@ def _count(shape: tuple[int, ...]) -> int:
     for extent in shape:
         size *= extent
     return size
+
+
+def forecast_model(model: Model, config: AcceleratorConfig) -> dict[str, Any] | None:
+    """Cycles that the cycle model predicts for decode and a prompt, see `forecast`; None: it does not fit."""
+    try:
+        return forecast(plan(config, model.config, choose_formats(model, config, AUTO, "Q8_0")))
+    except FitError:
+        return None

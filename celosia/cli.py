@@ -11,15 +11,19 @@ import click
 from . import api
 from .arch.config import load_config
 from .arch.model import BLOCK_FORMATS
+from .bench import bench as run_phases
+from .bench_table import show_bench
 from .boards.synth import TARGETS, synthesize
 from .boards.table import write_table
 from .boards.units import ACCELERATOR
 from .chat import conversation, converse, leaving, messages
 from .console import MISMATCH, CommandGroup, progress, table
 from .driver.compiler import AUTO
+from .driver.cycles.paper import ASSUMPTIONS, paper_rows
 from .driver.pull import CATALOG, pull_with_bar
 from .driver.requests import RequestError
 from .driver.sampling import Sampling
+from .forecast_table import show_forecast, show_paper
 from .generate import generate
 from .sim.cache import cached_build
 
@@ -232,6 +236,30 @@ def chat(
                 sys.exit(MISMATCH)
 
 
+@main.command("bench")
+@_model
+@_config
+@click.option("--dram", metavar="D", help="The memory: ideal, ddr4, hbm, or a TOML file (docs/dram.md).")
+@click.option("--html", type=click.Path(path_type=Path), metavar="F", help="Write a page: timeline, roofline, causes.")
+@click.option("--chrome-trace", "trace", type=click.Path(path_type=Path), metavar="F", help="Timeline for Perfetto.")
+@_json
+def bench(
+    model: str | None, config: str | None, dram: str | None, html: Path | None, trace: Path | None, as_json: bool
+) -> None:
+    """Run decode, prompt, attention and each unit on the RTL, and say what every cycle was for (docs/bench.md).
+
+    Example: celosia bench --html bench.html
+    """
+    chosen = load_config(config)
+    loaded = api.load(model)
+    with progress("compiling") as report:
+        result = run_phases(loaded, chosen, dram=dram, progress=report, status=report.status, html=html, trace=trace)
+    if as_json:
+        click.echo(json.dumps(result))
+    else:
+        show_bench(result)
+
+
 @main.command("generate")
 @_config
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder to write into.")
@@ -346,19 +374,31 @@ pull.help = f"{pull.help}\n\nNames: {', '.join(CATALOG)}, or a Hugging Face repo
 @main.command("info")
 @_model
 @_config
+@click.option("--paper", is_flag=True, help="Instead: models too large to simulate, on two boards' memory bandwidths.")
 @_json
-def info(model: str | None, config: str | None, as_json: bool) -> None:
-    """What a config is, what a model is, and whether they fit.
+def info(model: str | None, config: str | None, paper: bool, as_json: bool) -> None:
+    """What a config is, what a model is, whether they fit, and how fast that would be (docs/performance.md).
 
     Example: celosia info --model smollm2-135m --config kria
     """
-    chosen = load_config(config)
-    described = {"config": api.describe_config(chosen), "model": api.describe_model(api.load(model), chosen)}
-    if as_json:
-        click.echo(json.dumps(described))
+    if paper:
+        rows = paper_rows()
+        if as_json:
+            click.echo(json.dumps({"rows": rows, "assumptions": ASSUMPTIONS}))
+        else:
+            show_paper(rows)
         return
-    table("Config", described["config"])
-    table("Model", described["model"])
+    chosen = load_config(config)
+    loaded = api.load(model)
+    predicted = api.forecast_model(loaded, chosen)
+    settings, fitted = api.describe_config(chosen), api.describe_model(loaded, chosen)
+    if as_json:
+        click.echo(json.dumps({"config": settings, "model": fitted, "predicted": predicted}))
+        return
+    table("Config", settings)
+    table("Model", fitted)
+    if predicted is not None:
+        show_forecast(predicted, chosen.control.clock_mhz)
 
 
 def _print(title: str, rows: dict[str, Any], as_json: bool) -> None:

@@ -16,7 +16,7 @@ from .toolchain import Toolchain, find_toolchain
 LIBRARY = "libcelosia.so"
 MEMORY_LIBRARY = "libmemory.so"
 _MEMORY_SOURCES = ("dram.hpp", "memory.hpp")
-_DEVICE_SOURCES = ("device.cpp", *_MEMORY_SOURCES)
+_DEVICE_SOURCES = ("device.cpp", "ledger.hpp", *_MEMORY_SOURCES)
 _REPLAY_SOURCES = ("replay.cpp", *_MEMORY_SOURCES)
 _SOURCES = resources.files(__package__)
 _LINK = ("g++", "-shared", "-O3", "-march=native", "-fPIC", "-std=c++20")

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "Vtop.h"
+#include "ledger.hpp"
 #include "memory.hpp"
 #include "ports.h"  // BUS_BYTES, CHUNKS, WITH_TRACE, WITH_WAVES: written by the build
 #include "verilated.h"
@@ -156,6 +157,7 @@ class Device {
 #if WITH_TRACE
     Log logs[CHUNKS];
     bool tracing = false;
+    Ledger ledger;
 #endif
 
   private:
@@ -178,6 +180,7 @@ class Device {
         if (r) timing.take_beat();
 #if WITH_TRACE
         if (tracing) record();
+        if (ledger.watching) ledger.record(*top_);
 #endif
         top_->clk = 1;
         top_->eval();
@@ -316,6 +319,17 @@ void celosia_counters(void* device, DramCounters* counters) {
 int celosia_open_waves(void* device, const char* path) { return static_cast<Device*>(device)->open_waves(path); }
 
 #if WITH_TRACE
+void celosia_watch(void* device, uint64_t first, uint64_t last) {
+    static_cast<Device*>(device)->ledger.watch(first, last);
+}
+// The counts so far, and the intervals, of which it returns the number.
+uint64_t celosia_ledger(void* device, const Counts** counts, const void** intervals) {
+    Ledger& ledger = static_cast<Device*>(device)->ledger;
+    ledger.close();
+    *counts = &ledger.counts;
+    *intervals = ledger.intervals.data();
+    return ledger.intervals.size();
+}
 void celosia_trace(void* device, int enable) { static_cast<Device*>(device)->tracing = enable; }
 void celosia_trace_clear(void* device) {
     auto* d = static_cast<Device*>(device);

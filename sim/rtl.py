@@ -15,6 +15,7 @@ from ..arch.config import AcceleratorConfig, derive
 from ..arch.registers import offsets
 from .build import build_device
 from .dram import MemoryModel, ideal_memory
+from .ledger import Ledger, declare, read_ledger
 from .replay import REQUEST, DramStatistics, read_counters, replay, to_struct
 
 SLICE_CYCLES = 100_000
@@ -78,6 +79,7 @@ class RtlDevice:
         self.config = config
         library = ctypes.CDLL(str(build_device(config, trace=trace, waves=waves is not None, report=report)))
         _declare(library)
+        declare(library)
         self._library = library
         self.model = ideal_memory() if memory is None else memory
         self._handle = library.celosia_create(memory_bytes, to_struct(library, self.model.parameters(config)))
@@ -191,6 +193,21 @@ class RtlDevice:
             if done or elapsed > timeout:
                 self.seconds += elapsed
                 return bool(done)
+
+    def keep_writes(self, keep: bool) -> None:
+        """Whether the writes of every instruction are kept, for `writes`; a long job has many."""
+        self._library.celosia_trace(self._handle, keep)
+
+    def watch(self, first: int = 0, last: int = 0) -> None:
+        """Count from now on, in a new ledger, the cycles of a job from its sample `first` to its sample `last`.
+
+        0 is the job's start as `first` and its end as `last`; needs `trace`.
+        """
+        self._library.celosia_watch(self._handle, first, last)
+
+    def ledger(self) -> Ledger:
+        """What was counted since `watch`."""
+        return read_ledger(self._library, self._handle)
 
     def trace_types(self) -> tuple[np.dtype, np.dtype, np.dtype, np.dtype]:
         """Record types of the lists: scratchpad, activation, cache, retired. `data` is a port, little endian."""

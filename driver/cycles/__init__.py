@@ -1,6 +1,7 @@
 """The cycle model: what a job takes on a config, in milliseconds and without simulating it."""
 
+from .forecast import decode_at, forecast, prompt_of
 from .predict import ClassLoad, Prediction, predict, spans
 from .walk import Retirement
 
-__all__ = ["ClassLoad", "Prediction", "Retirement", "predict", "spans"]
+__all__ = ["ClassLoad", "Prediction", "Retirement", "decode_at", "forecast", "predict", "prompt_of", "spans"]

@@ -54,10 +54,11 @@ class AttendModel:
     """ATTEND on one config: one chunk's rows over the pages of their sequence.
 
     Parameters:
-        geometry: of the model's attention instructions.
+        geometry: of the model's attention instructions. every_page: walk all pages of a pass.
     """
 
-    def __init__(self, config: AcceleratorConfig, timing: Timing, geometry: Geometry) -> None:
+    def __init__(self, config: AcceleratorConfig, timing: Timing, geometry: Geometry, *, every_page: bool) -> None:
+        self.every_page = every_page
         self.config, self.timing, self.geometry = config, timing, geometry
         derived = derive(config)
         bus, blocks = derived.bus_bytes, geometry.head_blocks
@@ -108,7 +109,7 @@ class AttendModel:
     def _segments(self, instruction: Instruction, position: int, rows: int) -> Iterator[_Segment]:
         """K and V segments in the order of the schedule."""
         pages = position // BLOCK + 1
-        walked = min(pages, _WALKED)
+        walked = pages if self.every_page else min(pages, _WALKED)
         total = rows * self.geometry.rows_per_token
         groups = ceil_div(total, self.timing.rows)
         keys = []
@@ -119,7 +120,7 @@ class AttendModel:
                 for page in range(walked):
                     # The last pages count from the end.
                     real = page if page <= _MIDDLE else pages - walked + page
-                    skipped = pages - walked if page == _MIDDLE else 0
+                    skipped = pages - walked if page == _MIDDLE < walked - 1 else 0
                     keys.append((real, part, part_rows, page == walked - 1, skipped))
         for number in range(len(keys) + self.lag):
             if number < len(keys):

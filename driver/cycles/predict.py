@@ -78,7 +78,7 @@ def predict(
 
     Args:
         latency: cycles from a read's address to its first beat; an ideal memory, a beat a cycle.
-        every_layer: walk all layers, not only until one takes as long as the one before.
+        every_layer: walk all layers and pages, not only until one takes as long as the one before.
 
     Raises:
         ValueError: the job has no tokens, or samples none.

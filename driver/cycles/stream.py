@@ -139,10 +139,13 @@ class Stream:
         self._payload_head = max(self._payload_head, until)
         self._scale_head = max(self._scale_head, until)
 
-    def share(self, beats: int, since: float) -> None:
-        """Auxiliary beats that the bus carried meanwhile."""
-        if self.arrived > since:
-            self.arrived += beats
+    def full(self, asked: float, scales: float) -> float:
+        """When the FIFO is full, if nothing more is taken and what comes was asked for at `asked`.
+
+        scales: share of scale beats in what comes.
+        """
+        room = min(self.room - self.burst, (self.scale_room - ceil(self.burst * scales)) / scales)
+        return max(self.arrived, asked + self.round_trip) + room * self.pace
 
     def shift(self, cycles: float) -> None:
         """Everything later by `cycles`."""

@@ -86,11 +86,19 @@ class Timing:
             blocks = rows * geometry.kv_heads * geometry.rows_per_token * geometry.head_blocks
             return self._walk(blocks * self.words, way)
         blocks = 2 * rows * geometry.kv_heads * geometry.head_blocks
-        # A block's place is free again when it is in the tail buffer, which takes 2 and 1 + 32 / C cycles for a block.
+        # A block's place is free again when it is in the tail buffer.
         through = self.words + _RESULT[way] + self.quantizer + 8
-        stored = blocks // 2 * (2 + 1 + BLOCK // self.channels)
-        paced = self.words + round((blocks - 1) * max(self.words, through / KV_QUEUE)) + 2
-        return 3 + _RESULT[way] + 1 + self.quantizer + max(paced, self.words + stored) + 9
+        walked = self.words + round((blocks - 1) * max(self.words, through / KV_QUEUE)) + 2
+        return 3 + _RESULT[way] + 1 + self.quantizer + self._collected(blocks // 2 // rows, rows, walked) + 2
+
+    def _collected(self, heads: int, rows: int, walked: int) -> int:
+        """From an APPEND's first word to its last block in the tail buffer: 2 cycles for K, 1 + 32 / C for V.
+
+        heads: blocks of keys, and of values, of a row. walked: the same for the walker.
+        """
+        value = 1 + BLOCK // self.channels
+        behind = max(value, heads * value - (heads - 1) * self.words)
+        return max(walked + behind, (heads + 1) * self.words + heads * value + (rows - 1) * heads * (2 + value))
 
     def _walk(self, cycles: int, way: str) -> int:
         """A walk of `cycles` words through the datapath and the quantizer."""
@@ -154,8 +162,12 @@ class Timing:
         asked = beats + 1
         answered = beats * (latency + 6) / 16
         minimum = any(f.has_minimum for f in self.derived.formats)
-        row = 2 + 5 + latency + 2 + round((blocks - 1) * max(collected, asked, answered)) + collected
+        row = self.first_answer(latency) + 2 + round((blocks - 1) * max(collected, asked, answered)) + collected
         return 1 + rows * row + 2 + TO_FLOAT + (ADD if minimum else 0) + 1
+
+    def first_answer(self, latency: int) -> int:
+        """From an EMBED's command, or its next row, to the row's first beat."""
+        return 2 + 5 + latency
 
     def write_pages(self, geometry: Geometry, rows: int) -> int:
         """From the last block in the tail buffer to the last response."""

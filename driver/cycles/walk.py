@@ -78,7 +78,7 @@ def passes(config: AcceleratorConfig, job: Job) -> Iterator[Pass]:
     """The passes of a job, as the hardware cuts it."""
     left, position, steps = len(job.tokens), job.position, job.steps
     while left:
-        rows = []
+        rows: list[int] = []
         while left and len(rows) < config.vector.chunks:
             rows.append(min(config.vector.chunk, left, BLOCK - (position + sum(rows)) % BLOCK))
             left -= rows[-1]
@@ -109,7 +109,7 @@ class Walk:
     """A job on its way through the machine. Times are cycles from the doorbell.
 
     Parameters:
-        latency: of the memory. every_layer: walk all layers, so that `retired` is complete.
+        latency: of the memory. every_layer: walk all layers and pages, so that `retired` is complete.
 
     Attributes:
         sampled: when each token was. retired: instructions that were walked. usage: by pass, by class.
@@ -124,7 +124,7 @@ class Walk:
         self.every_layer = every_layer
         self.timing = Timing(self.config)
         self.stream = Stream(self.config, latency)
-        self.attend = AttendModel(self.config, self.timing, geometry)
+        self.attend = AttendModel(self.config, self.timing, geometry, every_page=every_layer)
         self.geometry: Geometry = geometry
         self._formats = {f.code: f for f in WEIGHT_FORMATS.values()}
         self.sampled: list[float] = []
@@ -279,10 +279,7 @@ class Walk:
         if opcode == Opcode.EMBED:
             weight_format = self._formats[instruction.format]
             cycles = timing.embed(weight_format.payload_bytes, instruction.k, rows, self.latency)
-            if not self.retired:
-                # The stream fills its FIFO first.
-                cycles += round(self.stream.room * self.stream.pace)
-            return accepted + cycles, Usage()
+            return accepted + cycles + self._behind_stream(accepted), Usage()
         if opcode == Opcode.APPEND:
             accepted = max(accepted, self._writer) + 1
             own = timing.vector(instruction, rows)
@@ -295,21 +292,33 @@ class Walk:
         own = timing.vector(instruction, rows)
         return accepted + own, Usage(own=own)
 
+    def _behind_stream(self, accepted: float) -> int:
+        """Cycles by which an EMBED's reads queue up behind those of the stream until the FIFO is full."""
+        if self.stream.arrived > accepted:
+            return 0
+        product = next(i for i in self.program if i.opcode == Opcode.MATMUL)
+        full = self.stream.full(self._walker, self._region(product)[1])
+        in_flight = (self.config.bus.outstanding + 1) * self.stream.burst
+        return max(0, min(round(full - accepted - self.timing.first_answer(self.latency)), in_flight))
+
+    def _region(self, instruction: Instruction) -> tuple[int, float]:
+        """Beats of a MATMUL's weights, and the share of scale beats."""
+        weight_format = self._formats[instruction.format]
+        layout = MatmulLayout(self.config, weight_format, instruction.n, instruction.k)
+        beats = layout.bytes // derive(self.config).bus_bytes
+        return beats, ceil_div(layout.tiles, Stripe.of(self.config, weight_format).tiles) / beats
+
     def _matmul(self, instruction: Instruction, accepted: float, rows: int, joins: bool) -> tuple[float, Usage]:
         """A product: its micro-ops wait for tiles and for those of the one before, its results for their writer."""
-        weight_format = self._formats[instruction.format]
         issued, handed, written = self._tail
         self._walker += 5
         if joins:
             accepted = max(accepted, issued, handed + 1)
         issue = self.timing.matmul(instruction, rows)
-        layout = MatmulLayout(self.config, weight_format, instruction.n, instruction.k)
-        stripe = Stripe.of(self.config, weight_format)
-        bus = derive(self.config).bus_bytes
-        beats = layout.bytes // bus
-        scales = ceil_div(layout.tiles, stripe.tiles) / beats
+        beats, scales = self._region(instruction)
+        unit = Stripe.of(self.config, self._formats[instruction.format]).tile_beats
         first = accepted + 3
-        taken = self.stream.take(beats, self._walker, first, issue.cycles, unit=stripe.tile_beats, scales=scales)
+        taken = self.stream.take(beats, self._walker, first, issue.cycles, unit=unit, scales=scales)
         last = first + issue.cycles - 1
         if taken.last > first + issue.cycles:
             last = taken.last + 2
@@ -321,4 +330,4 @@ class Walk:
         last = max(last, begins + issue.writing - issue.queued)
         self.stream.hold(last - issue.reuse)
         self._tail = (last, max(accepted + 1, written if joins else 0.0), done)
-        return done, Usage(bytes=beats * bus, macs=issue.macs, array=issue.cycles)
+        return done, Usage(bytes=beats * derive(self.config).bus_bytes, macs=issue.macs, array=issue.cycles)

@@ -44,6 +44,11 @@ class AttentionUnit(wiring.Component):
     spm : Out(write_port)
     waiting : Out(1), P x V waits for the softmax
     overflow : Out(1), a score was saturated
+
+    Attributes
+    ----------
+    starved : Signal, a tile is missing since the stream has not delivered; for the trace, like the next
+    scores, pages_in, pages_out : Signal, the softmax takes scores, has all scores of a page, is done with a page
     """
 
     def __init__(self, *, interfaces: Interfaces) -> None:
@@ -54,6 +59,9 @@ class AttentionUnit(wiring.Component):
                 f"AttentionUnit: {1 << shape.probability_bits} words of probabilities do not fit "
                 f"{interfaces.probability_address} address bits"
             )
+        self.starved, self.scores, self.pages_in, self.pages_out = (
+            Signal(name=name) for name in ("starved", "scores", "pages_in", "pages_out")
+        )
         words = data.ArrayLayout(interfaces.am_word, shape.rows)
         tail = tail_ports(interfaces)
         super().__init__(
@@ -177,6 +185,10 @@ class AttentionUnit(wiring.Component):
             micro_ops.page_done.eq(softmax.page_done),
             self.waiting.eq(micro_ops.waiting),
             self.overflow.eq(softmax.overflow),
+            self.starved.eq(merger.starved | (self.i_exponents.ready & ~self.i_exponents.valid)),
+            self.scores.eq(softmax.i.valid),
+            self.pages_in.eq(softmax.i_pages.valid & softmax.i_pages.ready),
+            self.pages_out.eq(softmax.page_done),
             softmax.i.payload.eq(self.i_result.payload),
             softmax.i.valid.eq(self.i_result.valid & is_score),
             outputs.w_data.eq(self.i_result.payload),

@@ -37,11 +37,16 @@ class KvMerger(wiring.Component):
     exponents : In(read_port), V's, a block for each quantizer; address: block / quantizers, then slot
     page_done : In(1), pulse: the softmax needs the exponents of the oldest page no more
     o : Out(stream.Signature(tile))
+
+    Attributes
+    ----------
+    starved : Signal, the stream's payload is missing; for the trace
     """
 
     def __init__(self, *, interfaces: Interfaces) -> None:
         self.interfaces = interfaces
         self.shape = shape = AttentionShape(interfaces)
+        self.starved = Signal()
         tail = tail_ports(interfaces)
         super().__init__(
             {
@@ -138,6 +143,7 @@ class KvMerger(wiring.Component):
             self.o.valid.eq(here & (self.i_payload.valid | ~takes_payload)),
             self.i_payload.ready.eq(here & takes_payload & self.o.ready),
             leave.eq(self.o.valid & self.o.ready),
+            self.starved.eq(here & takes_payload & ~self.i_payload.valid),
         ]
         self._merge(m, part_here, stored, chunk, buffer.keys.data)
         return m

@@ -24,7 +24,7 @@ from .registers import ADDRESS_BITS, RegisterBlock
 from .saturation import Saturation
 from .sequencer import Sequencer
 from .start import JobStart
-from .trace import connect_trace, trace_ports
+from .trace import connect_ledgers, connect_trace, trace_ports
 
 ALWAYS = (
     "registers",
@@ -132,6 +132,16 @@ class Accelerator(wiring.Component):
                 activations=self._activations,
                 blocks=self._vector.o_kv,
                 sequencer=self._sequencer,
+            )
+            connect_ledgers(
+                m,
+                self,
+                sequencer=self._sequencer,
+                stream=self._stream,
+                matrix=self._matrix,
+                attention=self._attention,
+                starter=self._starter,
+                writer=self._writer,
             )
         return m
 

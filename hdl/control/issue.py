@@ -31,8 +31,8 @@ PIPELINED = "matrix"
 class IssueQueue(wiring.Component):
     """A queue for units of which one runs at a time.
 
-    Its first instruction begins as soon as the queue's last one and all earlier ones of its chunk are done (BESIDE: all
-    but the one before it): one cycle after that is known. Instructions that need two units get them in the order of
+    Its first instruction begins as soon as the queue's last one and all earlier ones of its chunk are done (with BESIDE:
+    all but the one before it): one cycle after that is known. Instructions that need two units get them in the order of
     `units`. Of `PIPELINED` two may run: they are done in their order.
 
     Parameters:
@@ -45,6 +45,9 @@ class IssueQueue(wiring.Component):
         active : Out(5), units that are running (or about to be told).
         running : Out(RUNNING), what runs, the older one of two.
         done : Out(1), pulse: `running` is done.
+
+    Attributes:
+        working: Signal(RUNNING), of two that run the one whose work its unit does now; for the trace.
     """
 
     def __init__(self, units: Sequence[str]) -> None:
@@ -60,6 +63,7 @@ class IssueQueue(wiring.Component):
             ports[f"o_{unit}"] = Out(stream.Signature(COMMAND))
             if unit != "cache":
                 ports[f"{unit}_done"] = In(1)
+        self.working = Signal(RUNNING)
         super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:
@@ -82,7 +86,8 @@ class IssueQueue(wiring.Component):
             *(begun[name].eq(head[name]) for name in ("targets", "index", "pass")),
             begun.chunk.eq(head.command.chunk),
             begun.layer.eq(head.command.layer),
-            self.active.eq(self.running.targets & busy[0].replicate(len(UNITS))),
+            self.active.eq((self.running.targets & busy[0].replicate(len(UNITS)))),
+            self.working.eq(Mux(pending.any(), self.running, newest)),
         ]
         if PIPELINED in self.units:
             alone = 1 << UNITS.index(PIPELINED)

@@ -43,6 +43,9 @@ class Sequencer(wiring.Component):
         waits_for_write : Out(1). active : Out(5), unit i of `UNITS` is executing.
         chunk_<queue> : Out(1), chunk of the instruction that runs, for each of `QUEUES`.
         retired : Out(RETIRED) x 2, by chunk.
+
+    Attributes:
+        queues: IssueQueue by name.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -80,6 +83,7 @@ class Sequencer(wiring.Component):
                 ports[f"{unit}_done"] = In(1)
         for name in QUEUES:
             ports[f"chunk_{name}"] = Out(1)
+        self.queues = {name: IssueQueue(units) for name, units in QUEUES.items()}
         super().__init__(ports)
 
     @property
@@ -251,7 +255,7 @@ class Sequencer(wiring.Component):
         done: list[list[Signal]] = [[], []]
         actives = []
         for name, units in QUEUES.items():
-            queue = IssueQueue(units)
+            queue = self.queues[name]
             m.submodules[f"{name}_queue"] = ResetInserter(self.clear)(queue)
             mine = Cat(self._targets[UNITS.index(unit)] for unit in units).any()
             m.d.comb += [

@@ -1,13 +1,40 @@
-"""Outputs that show what is written and when instructions retire: for simulation only."""
+"""Outputs that show what is written, when instructions retire, and what every cycle was for: for simulation only."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from amaranth import Module
+from amaranth import Cat, Module, ValueLike
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
 from ..interfaces import Interfaces
+from .decode import UNITS
+
+QUEUES = ("embedding", "vector", "engine")
+"""The sequencer's queues, whose instructions are shown."""
+
+BUS_CLASSES = ("stream", "auxiliary", "start", "consumer", "window", "memory", "appends", "walk", "end")
+ARRAY_CLASSES = (
+    "matmul",
+    "attention",
+    "appends",
+    "stream",
+    "merge",
+    "results",
+    "accumulator",
+    "softmax",
+    "drain",
+    "handover",
+    "schedule",
+    "vector",
+    "embedding",
+    "writes",
+    "issue",
+    "start",
+    "end",
+)
+"""What a cycle of a job was for, by the read bus and by the array: the first one that applies, the last one if none
+does. docs/bench.md has the definitions. `trace_bus` and `trace_array` have a bit for each but the last."""
 
 
 def trace_ports(interfaces: Interfaces) -> dict[str, object]:
@@ -23,7 +50,20 @@ def trace_ports(interfaces: Interfaces) -> dict[str, object]:
         "trace_kv_en": Out(1),
         "trace_kv_chunk": Out(1),
         "trace_kv_data": Out(interfaces.kv_block.size),
+        "trace_busy": Out(1),
+        "trace_sample": Out(1),
+        "trace_bus": Out(len(BUS_CLASSES) - 1),
+        "trace_array": Out(len(ARRAY_CLASSES) - 1),
+        "trace_softmax": Out(3),
+        "trace_writer": Out(1),
     }
+    for name in QUEUES:
+        ports |= {
+            f"trace_{name}_active": Out(len(UNITS)),
+            f"trace_{name}_index": Out(8),
+            f"trace_{name}_layer": Out(12),
+            f"trace_{name}_chunk": Out(1),
+        }
     for chunk in range(interfaces.config.vector.chunks):
         ports |= {
             f"trace_spm_{chunk}_en": Out(1),
@@ -71,3 +111,64 @@ def connect_trace(
             f"{chunk}_pass": retired["pass"],
         }
     m.d.comb += [getattr(top, f"trace_{name}").eq(value) for name, value in shown.items()]
+
+
+def connect_ledgers(
+    m: Module,
+    top: wiring.Component,
+    *,
+    sequencer: Any,
+    stream: Any,
+    matrix: Any,
+    attention: Any,
+    starter: Any,
+    writer: Any,
+) -> None:
+    """Drive the ports that say what a cycle was for, and who worked on what."""
+    state, engine = stream.state, matrix.engine.state
+    active = dict(zip(UNITS, sequencer.active, strict=True))
+    bus: dict[str, ValueLike] = {
+        "stream": stream.stream_beat,
+        "auxiliary": stream.auxiliary_beat,
+        "start": starter.busy,
+        "consumer": state.blocked & state.offered,
+        "window": state.blocked,
+        "memory": ~stream.drained,
+        "appends": state.appends,
+        "walk": state.walking,
+    }
+    starved = engine.tile & (matrix.busy | attention.starved)
+    array: dict[str, ValueLike] = {
+        "matmul": engine.issue & matrix.busy,
+        "attention": engine.issue,
+        "appends": starved & ~matrix.busy & state.appends & stream.drained,
+        "stream": starved,
+        "merge": engine.tile,
+        "results": engine.room,
+        "accumulator": engine.accumulator,
+        "softmax": attention.waiting,
+        "drain": matrix.drains,
+        "handover": active["matrix"],
+        "schedule": active["attention"],
+        "vector": active["vector"] | active["cache"],
+        "embedding": active["embedding"],
+        "writes": sequencer.waits_for_write,
+        "issue": sequencer.busy & ~sequencer.clear,
+        "start": starter.busy,
+    }
+    m.d.comb += [
+        top.trace_busy.eq(starter.busy | sequencer.busy),
+        top.trace_sample.eq(sequencer.sample),
+        top.trace_bus.eq(Cat(bus[name] for name in BUS_CLASSES[:-1])),
+        top.trace_array.eq(Cat(array[name] for name in ARRAY_CLASSES[:-1])),
+        top.trace_softmax.eq(Cat(attention.scores, attention.pages_in, attention.pages_out)),
+        top.trace_writer.eq(~writer.drained),
+    ]
+    for name, queue in sequencer.queues.items():
+        working = queue.working
+        m.d.comb += [
+            getattr(top, f"trace_{name}_active").eq(queue.active),
+            getattr(top, f"trace_{name}_index").eq(working.index),
+            getattr(top, f"trace_{name}_layer").eq(working.layer),
+            getattr(top, f"trace_{name}_chunk").eq(working.chunk),
+        ]

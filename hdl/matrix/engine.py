@@ -14,6 +14,8 @@ from .result_queue import ResultQueue
 from .scaler import BlockScaler
 from .skid import SkidBuffer
 
+ENGINE_STATE = data.StructLayout({"issue": 1, "tile": 1, "room": 1, "accumulator": 1})
+
 
 class Engine(wiring.Component):
     """R x C accumulators over blocks of 32: docs/numerics.md, section 4, and 8 (6) for probabilities.
@@ -46,6 +48,8 @@ class Engine(wiring.Component):
         Cycles from the issue of a micro-op to its accumulator's sum.
     hazard_distance : int
         Cycles between two micro-ops on one accumulator.
+    state : Signal
+        A micro-op issues, or what of tile, room and accumulator the one at the input lacks; for the trace.
     """
 
     def __init__(self, interfaces: Interfaces) -> None:
@@ -63,6 +67,7 @@ class Engine(wiring.Component):
         self.value_cycle = 1 + self.dots.latency + self.scaler.latency
         self.latency = self.value_cycle + AccumulatorArray.latency - 3
         self.hazard_distance = AccumulatorArray.distance
+        self.state = Signal(ENGINE_STATE)
         words = data.ArrayLayout(interfaces.am_word, rows)
         super().__init__(
             {
@@ -101,6 +106,10 @@ class Engine(wiring.Component):
             ),
             operations.o.ready.eq(~held | issue),
             tiles.o.ready.eq(issue & op.take_tile),
+            self.state.issue.eq(issue),
+            self.state.tile.eq(held & op.take_tile & ~tiles.o.valid),
+            self.state.room.eq(held & op.last & ~results.room),
+            self.state.accumulator.eq(held & conflict),
             results.take.eq(issue & op.last),
             results.tag.eq(op.tag),
         ]

@@ -43,10 +43,17 @@ class MatrixUnit(wiring.Component):
     pm, spm_read, spm_write : bias, residual, results; spm_chunk : Out(1), whose
     candidates : Out, the top-k unit's, best first
     candidate_count : Out, how many of them count
+
+    Attributes
+    ----------
+    engine : Engine
+    drains : Signal, all micro-ops of the MATMULs inside have issued; for the trace
     """
 
     def __init__(self, interfaces: Interfaces) -> None:
         self.interfaces = interfaces
+        self.engine = Engine(interfaces)
+        self.drains = Signal()
         top_k = interfaces.config.control.top_k
         words = data.ArrayLayout(interfaces.am_word, interfaces.rows)
         vector = interfaces.vector
@@ -78,7 +85,7 @@ class MatrixUnit(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.unpacker = unpacker = Unpacker(self.interfaces)
-        m.submodules.engine = engine = Engine(self.interfaces)
+        m.submodules.engine = engine = self.engine
         m.submodules.sequencer = sequencer = MatmulSequencer(self.interfaces)
         m.submodules.writer = writer = ResultWriter(self.interfaces)
         m.submodules.top_k = top_k = TopK(depth=self.interfaces.config.control.top_k)
@@ -127,6 +134,7 @@ class MatrixUnit(wiring.Component):
             hand.eq(~handed & (writer.done | ~unwritten)),
             self.busy.eq(running | ~handed | unwritten),
             self.done.eq(writer.done),
+            self.drains.eq(self.busy & ~running),
             self.spm_chunk.eq(writing.chunk),
             top_k.restart.eq(writer.start & flag(writing, Flag.TOP_K)),
             sequencer.start.eq(start),

@@ -24,11 +24,15 @@ class Prefetcher(wiring.Component):
         image_base, kv_base : In(48). appended : In(16), APPENDs of the job whose bytes are in memory.
         o : Out(stream(STREAM_REGION)).
         fault_valid : Out(1), fault : Out(FAULT): PAGE_UNMAPPED; the prefetcher then stands still.
+
+    Attributes:
+        walking, waiting: Signal, something is left to be asked for, but APPENDs have to be in memory; for the trace.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
         self.bus_shift = (derive(config).bus_bytes - 1).bit_length()
+        self.walking, self.waiting = Signal(name="walking"), Signal(name="waiting")
         super().__init__(
             {
                 "i": In(stream.Signature(JOB)),
@@ -91,7 +95,11 @@ class Prefetcher(wiring.Component):
                 Mux(pages.index == pages.i.payload.position >> 5, pages.i.payload.position, pages.index << 5)
             ),
         ]
-        with m.FSM():
+        with m.FSM() as fsm:
+            m.d.comb += [
+                self.walking.eq(~fsm.ongoing("Idle")),
+                self.waiting.eq(fsm.ongoing("Wait For Appends")),
+            ]
             with m.State("Idle"):
                 m.d.comb += self.i.ready.eq(passes.i.ready)
                 m.d.comb += passes.i.valid.eq(self.i.valid)

@@ -19,6 +19,10 @@ from .regions import CONTENT, STREAM_REGION, Kind
 MOST_REGIONS = 32
 """Regions asked for and not arrived yet, at most."""
 
+STREAM_STATE = data.StructLayout({"blocked": 1, "offered": 1, "appends": 1, "walking": 1})
+"""blocked: nothing more can be asked for, as the FIFOs, or the list of regions, have no room. offered: a unit waits to
+be taken. appends: the next region has to wait for APPENDs. walking: something is still to be asked for."""
+
 IN_TRANSIT = 4
 """Beats between the bus and a FIFO's `used`, which neither side counts."""
 
@@ -85,10 +89,14 @@ class StreamUnit(wiring.Component):
         o_tile : Out(stream(raw_tile)), o_payload : Out(stream(C*32*8)), o_beat, o_exponents : Out(stream(W*8)).
         clear : In(1), drained : Out(1), fault_valid, fault : Out.
         stream_beat, auxiliary_beat, full : Out(1), for counters.
+
+    Attributes:
+        state: Signal(STREAM_STATE), for the trace.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
+        self.state = Signal(STREAM_STATE)
         interfaces = Interfaces(config)
         # What regions on their way may waste (all but one bank of a row each) leaves half of the FIFO.
         self.regions = max(2, min(MOST_REGIONS, config.stream.fifo_beats // (2 * interfaces.derived.tile_beats)))
@@ -203,6 +211,13 @@ class StreamUnit(wiring.Component):
                 fifo.beat.eq(reader.beat),
             ]
         m.d.comb += payload_fifo.end.eq(splitter.end)
+        asked_all = ~queues["requests"].r_rdy & reader.i.ready
+        m.d.comb += [
+            self.state.blocked.eq(reader.full | (prefetcher.o.valid & ~prefetcher.o.ready & asked_all)),
+            self.state.offered.eq(payload_fifo.o.valid & ~payload_fifo.o.ready),
+            self.state.appends.eq(prefetcher.waiting & asked_all),
+            self.state.walking.eq(prefetcher.walking | ~asked_all),
+        ]
         accepted = prefetcher.o.valid & prefetcher.o.ready
         self._space(m, payload_fifo, scale_fifo, accepted, splitter.region.ready)
         self._outputs(m, payload_fifo, scale_fifo)

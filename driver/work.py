@@ -1,0 +1,120 @@
+"""What each instruction of a program asks of the machine in a job: useful bytes and multiply-accumulates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..arch.formats import BLOCK
+from ..arch.isa import FIELDS, Flag, Opcode
+from .compiler import CompiledModel
+from .figures import EXPONENT_SHARE
+
+
+@dataclass
+class Work:
+    """Of one instruction of a program, all its executions together.
+
+    Attributes:
+        count: executions. bytes: useful ones, read and written. macs: causal ones only in attention.
+        elements: of the rows that it makes; exponentials for ATTEND.
+    """
+
+    count: int = 0
+    bytes: float = 0.0
+    macs: int = 0
+    elements: int = 0
+
+    def __iadd__(self, other: Work) -> Work:
+        self.count += other.count
+        self.bytes += other.bytes
+        self.macs += other.macs
+        self.elements += other.elements
+        return self
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Rows of a pass from a position."""
+
+    position: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One walk through the program: a chunk or two, and whether the last one is sampled from."""
+
+    chunks: tuple[Chunk, ...]
+    head: bool
+
+
+def passes(compiled: CompiledModel, position: int, rows: int, head: bool) -> list[Pass]:
+    """The passes of `rows` tokens from `position` (docs/numerics.md, 10); the last one samples if `head`."""
+    vector = compiled.config.vector
+    chunks = []
+    while rows > 0:
+        taken = min(vector.chunk, rows, BLOCK - position % BLOCK)
+        chunks.append(Chunk(position, taken))
+        rows, position = rows - taken, position + taken
+    pairs = [tuple(chunks[i : i + vector.chunks]) for i in range(0, len(chunks), vector.chunks)]
+    return [Pass(pair, head and pair is pairs[-1]) for pair in pairs]
+
+
+def executions(compiled: CompiledModel, walk: Pass) -> Iterator[tuple[int, int, Chunk]]:
+    """Index of every instruction that a pass executes, in order, with its layer and its chunk."""
+    index = layer = layers = 0
+    while (instruction := compiled.program[index]).opcode != Opcode.END:
+        if instruction.opcode == Opcode.LOOP:
+            layer, layers = instruction.k, instruction.n
+        elif instruction.opcode == Opcode.NEXT:
+            layer = layer + 1 if layer + 1 < layers else 0
+            if layer:
+                index = instruction.src
+                continue
+        else:
+            head, second = instruction.flags & Flag.HEAD, instruction.flags & Flag.SECOND
+            if (walk.head or not head) and (len(walk.chunks) > 1 or not second):
+                yield index, layer, walk.chunks[-1 if head or second else 0]
+        index += 1
+
+
+def work(compiled: CompiledModel, walks: Sequence[Pass]) -> dict[int, Work]:
+    """Work of every instruction that the passes execute, by its index."""
+    total: dict[int, Work] = {}
+    for walk in walks:
+        for index, layer, chunk in executions(compiled, walk):
+            entry = total.setdefault(index, Work())
+            entry += _once(compiled, index, layer, chunk)
+    return total
+
+
+def _once(compiled: CompiledModel, index: int, layer: int, chunk: Chunk) -> Work:
+    """Work of one execution."""
+    model, instruction, note = compiled.model, compiled.program[index], compiled.notes[index]
+    operand = compiled.memory.placements[note.operand].operand if note.operand else None
+    last = instruction.flags & (Flag.LAST_ROW | Flag.TOP_K)
+    rows = 1 if last else chunk.rows
+    kv_bytes = 2 * model.n_kv_heads * model.head_dim * (1 + EXPONENT_SHARE)
+    match instruction.opcode:
+        case Opcode.EMBED if operand:
+            return Work(1, rows * operand.useful_bytes() / operand.n, 0, rows * note.width)
+        case Opcode.MATMUL if operand:
+            return Work(1, operand.useful_bytes(), rows * operand.n * operand.k * BLOCK, rows * operand.n)
+        case Opcode.APPEND:
+            return Work(1, rows * kv_bytes, 0, 2 * rows * model.n_kv_heads * model.head_dim)
+        case Opcode.ATTEND:
+            seen = model.n_heads * (rows * chunk.position + rows * (rows + 1) // 2)
+            return Work(1, chunk.position * kv_bytes, 2 * seen * model.head_dim, seen)
+        case _ if operand:
+            useful = operand.useful_bytes() if _of_model(compiled, index, layer) else 0
+            return Work(1, useful, 0, operand.n)
+    return Work(1, 0.0, 0, rows * note.width)
+
+
+def _of_model(compiled: CompiledModel, index: int, layer: int) -> bool:
+    """Whether an operand is one of the model's: what the last layer loads for the layer after it is not."""
+    instruction, place = compiled.program[index], compiled.memory.placements[compiled.notes[index].operand]
+    first, end = place.operand.layers
+    offset = (instruction.base + layer * instruction.stride) % (1 << FIELDS["base"])
+    return end == first or offset <= place.at(end - 1)

@@ -1,0 +1,174 @@
+"""The cycle model by itself; tests/system compares it with the RTL."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from celosia.arch.config import AcceleratorConfig, load_config
+from celosia.driver.compiler import Plan, plan, uniform_formats
+from celosia.driver.cycles import decode_at, forecast, predict, prompt_of, timing
+from celosia.driver.cycles.paper import ASSUMPTIONS, MODELS, paper_rows
+from celosia.driver.cycles.stream import Stream
+from celosia.driver.device import Job
+from celosia.hdl.arithmetic.add import FloatAdd
+from celosia.hdl.arithmetic.exponential import Exp2Negative
+from celosia.hdl.arithmetic.fixed import FixedToFloat, FloatToFixed
+from celosia.hdl.arithmetic.multiply import FloatMultiply
+from celosia.hdl.arithmetic.reciprocal import Reciprocal, ReciprocalSqrt
+from celosia.hdl.arithmetic.sine import SineCosine
+from celosia.hdl.interfaces import Interfaces
+from celosia.hdl.matrix.accumulator import AccumulatorArray
+from celosia.hdl.matrix.dot import DotArray
+from celosia.hdl.matrix.engine import Engine
+from celosia.hdl.matrix.writer import ResultWriter
+from celosia.hdl.stream.reader import longest_burst
+from celosia.hdl.vector.gate import ActivationFactor
+from celosia.hdl.vector.quantizer import Quantizer
+
+from .models import random_config
+
+SMOLLM2 = {
+    "dim": 576,
+    "hidden_dim": 1536,
+    "n_layers": 30,
+    "n_heads": 9,
+    "n_kv_heads": 3,
+    "head_dim": 64,
+    "vocab_size": 49152,
+    "context_length": 2048,
+    "tied_embeddings": True,
+}
+
+
+def smollm2(config: AcceleratorConfig | None = None) -> Plan:
+    model = random_config(**SMOLLM2)
+    return plan(config or load_config("kria"), model, uniform_formats(model, "Q4_1", "Q8_0"))
+
+
+def test_latencies_are_those_of_the_hardware() -> None:
+    blocks = {
+        "ADD": FloatAdd,
+        "MULTIPLY": FloatMultiply,
+        "TO_FLOAT": FixedToFloat,
+        "TO_FIXED": FloatToFixed,
+        "FACTOR": ActivationFactor,
+        "ROOT": ReciprocalSqrt,
+        "EXPONENTIAL": Exp2Negative,
+        "RECIPROCAL": Reciprocal,
+        "SINE": SineCosine,
+    }
+    assert {name: getattr(timing, name) for name in blocks} == {name: block.latency for name, block in blocks.items()}
+    assert AccumulatorArray.distance == timing.HAZARD
+    assert ResultWriter.latency + 2 == timing.WRITE
+    for products in (1, 2):
+        assert DotArray(rows=1, channels=2, activation_bits=9, products_per_dsp=products).latency == timing.DOT
+
+
+@pytest.mark.parametrize("preset", ["default", "ecp5", "kria"])
+def test_sizes_are_those_of_the_hardware(preset: str) -> None:
+    config = load_config(preset)
+    of_config = timing.Timing(config)
+    assert of_config.quantizer == Quantizer(lanes=config.vector.lanes, bits=8).latency
+    # Two cycles more until a result is at the queue's output.
+    assert of_config.engine == Engine(Interfaces(config)).latency + 2
+    assert Stream(config, 32).burst == longest_burst(config)
+
+
+def test_decode_is_bound_by_the_bus_and_prompts_by_the_array() -> None:
+    compiled = smollm2()
+    step, prompt = decode_at(compiled, 256), prompt_of(compiled, 128)
+    bound = compiled.memory.streamed_bytes / 64
+    assert bound < step.decode[0] < 1.05 * bound
+    assert step.limit("decode")[0] == "bus"
+    assert prompt.limit("prefill")[0] == "array"
+    assert step.decode_classes["MATMUL"].limit == "bus"
+    assert prompt.prefill_classes["MATMUL"].limit == "array"
+    assert sum(load.bytes for load in step.decode_classes.values()) >= compiled.memory.streamed_bytes
+    for part in (step.decode_classes, prompt.prefill_classes):
+        for load in part.values():
+            assert load.count > 0
+            assert load.cycles > 0
+
+
+def test_macs_are_those_of_the_matrices() -> None:
+    compiled = smollm2()
+    step = decode_at(compiled, 16)
+    layer = 576 * (576 + 192 + 192 + 576 + 3 * 1536)
+    assert step.decode_classes["MATMUL"].macs == 30 * layer
+    assert step.decode_classes["HEAD"].macs == 576 * 49152
+
+
+def test_longer_contexts_take_longer() -> None:
+    compiled = smollm2()
+    cycles = [decode_at(compiled, context).decode[0] for context in (16, 256, 1024, 2047)]
+    assert cycles == sorted(cycles)
+    # Keys and values of 1,023 more positions, with exponents.
+    read = 1023 / 32 * 30 * 3 * (128 + 2 * 2048) / 64
+    assert cycles[3] - cycles[2] == pytest.approx(read, rel=0.05)
+
+
+@pytest.mark.parametrize(("position", "tokens", "steps"), [(0, 1, 3), (0, 100, 2), (1985, 40, 2)])
+def test_layers_and_pages_that_are_skipped_change_nothing(position: int, tokens: int, steps: int) -> None:
+    compiled = smollm2()
+    job = Job(0, position, (0,) * tokens, steps)
+    every, some = predict(compiled, job, every_layer=True), predict(compiled, job)
+    assert some.cycles == pytest.approx(every.cycles, rel=0.005)
+    for name, load in every.prefill_classes.items():
+        assert some.prefill_classes[name].count == load.count
+        assert some.prefill_classes[name].bytes == load.bytes
+        assert some.prefill_classes[name].cycles == pytest.approx(load.cycles, rel=0.02)
+    assert len(some.retired) < len(every.retired)
+
+
+def test_a_question_takes_milliseconds() -> None:
+    compiled = smollm2()
+    started = time.process_time()
+    decode_at(compiled, 2047)
+    assert time.process_time() - started < 1
+
+
+def test_one_chunk_is_slower_than_two() -> None:
+    two = load_config("kria")
+    one = replace(two, vector=replace(two.vector, chunks=1))
+    assert prompt_of(smollm2(one), 128).prefill > 1.05 * prompt_of(smollm2(two), 128).prefill
+
+
+def test_a_slow_memory_takes_longer() -> None:
+    compiled = smollm2()
+    job = Job(0, 0, (0,), 2)
+    assert predict(compiled, job, latency=1000).decode[0] > 2 * predict(compiled, job).decode[0]
+
+
+def test_forecast_stays_within_the_context() -> None:
+    model = random_config(context_length=100)
+    made = plan(load_config("default"), model, uniform_formats(model, "Q8_0", "Q8_0"))
+    found = forecast(made)
+    assert [row["context"] for row in found["decode"]] == [16, 99]
+    assert found["prompt"]["tokens"] == 100
+
+
+def test_bad_questions_are_refused() -> None:
+    compiled = smollm2()
+    with pytest.raises(ValueError, match=r"^context = 2048: must be from 1 to 2047"):
+        decode_at(compiled, 2048)
+    with pytest.raises(ValueError, match=r"^tokens = 0: must be from 1 to 2048$"):
+        prompt_of(compiled, 0)
+    with pytest.raises(ValueError, match=r"^job: 1 tokens, 0 steps; needs 1 of each or more$"):
+        predict(compiled, Job(0, 0, (0,), 0))
+
+
+def test_paper_models_reach_their_bandwidth_and_no_more() -> None:
+    rows = paper_rows()
+    assert [row["model"] for row in rows] == [model.name for model in MODELS for _ in range(2)]
+    for row in rows:
+        assert 0.95 * row["bound"] < row["tokens_per_second"] <= row["bound"]
+        assert row["limit"] == "bus"
+    published = {(row["source"], row["published"]) for row in rows if row["published"]}
+    assert published == {("FlightLLM", 55.0), ("Hummingbird", 4.8)}
+    # The weights of 8 billion parameters at 4.5 bits.
+    assert rows[3]["gigabytes"] == pytest.approx(8.03 * 4.5 / 8, rel=0.01)
+    assert rows[3]["clock_mhz"] * 64e6 == pytest.approx(19.2e9)
+    assert ASSUMPTIONS
