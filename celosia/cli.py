@@ -25,36 +25,8 @@ from .driver.requests import RequestError
 from .driver.sampling import Sampling
 from .forecast_table import show_forecast, show_paper
 from .generate import generate
+from .options import TokenList, config_option, json_option, model_option
 from .sim.cache import cached_build
-
-Command = Callable[..., Any]
-
-
-def _model(command: Command) -> Command:
-    text = "GGUF file, Hugging Face folder, llama2.c checkpoint, or a pulled name; default: the embedded model."
-    return click.option("--model", "model", metavar="M", help=text)(command)
-
-
-def _config(command: Command) -> Command:
-    text = "Preset, or a TOML file; default: the preset 'default'."
-    return click.option("--config", "config", metavar="C", help=text)(command)
-
-
-def _json(command: Command) -> Command:
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
-
-
-class TokenList(click.ParamType):
-    """Token ids separated by spaces or commas."""
-
-    name = "ids"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
-        """The ids as integers."""
-        try:
-            return [int(part) for part in value.replace(",", " ").split()]
-        except ValueError:
-            self.fail(f"{value!r} are not token ids: integers separated by spaces, like '1 2 3'", param, ctx)
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -64,13 +36,13 @@ def main() -> None:
 
 
 @main.command("compile")
-@_model
-@_config
+@model_option
+@config_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder to write into.")
 @click.option("--context", type=click.IntRange(1), help="Positions that a sequence must be able to have.")
 @click.option("--weight-format", type=click.Choice([AUTO, *BLOCK_FORMATS]), default=AUTO, help="Of float weights.")
 @click.option("--head-format", type=click.Choice([AUTO, *BLOCK_FORMATS]), default="Q8_0", help="Of float tables.")
-@_json
+@json_option
 def compile_(
     model: str | None,
     config: str | None,
@@ -111,8 +83,8 @@ def compile_(
 
 
 @main.command("run")
-@_model
-@_config
+@model_option
+@config_option
 @click.option("--prompt", metavar="P", help="Text to continue.")
 @click.option("--tokens", type=TokenList(), help="Token ids to continue, instead of a text.")
 @click.option("-n", "count", type=int, default=32, show_default=True, help="Tokens to generate at most.")
@@ -123,7 +95,7 @@ def compile_(
 @click.option("--device", type=click.Choice(api.DEVICES), default="rtl", show_default=True)
 @click.option("--waves", type=click.Path(path_type=Path), metavar="F", help="Write a VCD of the RTL.")
 @click.option("--dram", metavar="D", help="The RTL's memory: ideal, ddr4, hbm, or a TOML file (docs/dram.md).")
-@_json
+@json_option
 def run(
     model: str | None,
     config: str | None,
@@ -190,8 +162,8 @@ def demo(context: click.Context) -> None:
 
 
 @main.command("chat")
-@_model
-@_config
+@model_option
+@config_option
 @click.option("--device", type=click.Choice(api.DEVICES), default="golden", show_default=True)
 @click.option("--system", metavar="TEXT", help="System message, before the conversation.")
 @click.option(
@@ -237,12 +209,12 @@ def chat(
 
 
 @main.command("bench")
-@_model
-@_config
+@model_option
+@config_option
 @click.option("--dram", metavar="D", help="The memory: ideal, ddr4, hbm, or a TOML file (docs/dram.md).")
 @click.option("--html", type=click.Path(path_type=Path), metavar="F", help="Write a page: timeline, roofline, causes.")
 @click.option("--chrome-trace", "trace", type=click.Path(path_type=Path), metavar="F", help="Timeline for Perfetto.")
-@_json
+@json_option
 def bench(
     model: str | None, config: str | None, dram: str | None, html: Path | None, trace: Path | None, as_json: bool
 ) -> None:
@@ -261,9 +233,9 @@ def bench(
 
 
 @main.command("generate")
-@_config
+@config_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder to write into.")
-@_json
+@json_option
 def generate_(config: str | None, output: Path, as_json: bool) -> None:
     """Write an accelerator: Verilog, file list, manifest, register map, C header and documentation.
 
@@ -283,13 +255,13 @@ def generate_(config: str | None, output: Path, as_json: bool) -> None:
 
 
 @main.command("synth")
-@_config
+@config_option
 @click.option("--unit", default=ACCELERATOR, show_default=True, metavar="NAME", help="A unit; a wrong name lists all.")
 @click.option("--target", default="ecp5", show_default=True, help=f"FPGA family: {' or '.join(TARGETS)}.")
 @click.option(
     "--table", "document", type=click.Path(path_type=Path), metavar="FILE", help="Renew FILE's table instead."
 )
-@_json
+@json_option
 def synth(config: str | None, unit: str, target: str, document: Path | None, as_json: bool) -> None:
     """Area of a unit, and its fmax and critical path on ECP5.
 
@@ -316,14 +288,14 @@ def _stream(before: Callable[[], None]) -> Callable[[str], None]:
 
 
 @main.command("eval")
-@_model
-@_config
+@model_option
+@config_option
 @click.option("--text", "file", type=click.Path(path_type=Path), metavar="F", help="UTF-8 text file.")
 @click.option("--tokens", type=TokenList(), help="Token ids, instead of a text.")
 @click.option("--window", type=int, default=512, show_default=True, help="Tokens in a window.")
 @click.option("--limit", type=click.IntRange(2), help="Only the first tokens of the text.")
 @click.option("--device", type=click.Choice(api.EVALUATORS), default="golden", show_default=True)
-@_json
+@json_option
 def evaluate(
     model: str | None,
     config: str | None,
@@ -372,10 +344,10 @@ pull.help = f"{pull.help}\n\nNames: {', '.join(CATALOG)}, or a Hugging Face repo
 
 
 @main.command("info")
-@_model
-@_config
+@model_option
+@config_option
 @click.option("--paper", is_flag=True, help="Instead: models too large to simulate, on two boards' memory bandwidths.")
-@_json
+@json_option
 def info(model: str | None, config: str | None, paper: bool, as_json: bool) -> None:
     """What a config is, what a model is, whether they fit, and how fast that would be (docs/performance.md).
 

@@ -31,8 +31,8 @@ PIPELINED = "matrix"
 class IssueQueue(wiring.Component):
     """A queue for units of which one runs at a time.
 
-    Its first instruction begins as soon as the queue's last one and all earlier ones of its chunk are done (with BESIDE:
-    all but the one before it): one cycle after that is known. Instructions that need two units get them in the order of
+    Its first instruction begins as soon as the queue's last one and all earlier ones of its chunk are done (BESIDE: all
+    but the one before it): one cycle after that is known. Instructions that need two units get them in the order of
     `units`. Of `PIPELINED` two may run: they are done in their order.
 
     Parameters:
@@ -86,7 +86,7 @@ class IssueQueue(wiring.Component):
             *(begun[name].eq(head[name]) for name in ("targets", "index", "pass")),
             begun.chunk.eq(head.command.chunk),
             begun.layer.eq(head.command.layer),
-            self.active.eq((self.running.targets & busy[0].replicate(len(UNITS)))),
+            self.active.eq(self.running.targets & busy[0].replicate(len(UNITS))),
             self.working.eq(Mux(pending.any(), self.running, newest)),
         ]
         if PIPELINED in self.units:
