@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from rich.console import Console
@@ -13,12 +14,15 @@ from .sim.ledger import ARRAY_USEFUL, BUS_USEFUL
 MOST_CAUSES = 3
 """Causes that a cell names; the JSON object has all of them."""
 
+FILE_WIDTH = 220
+
 _FIGURES = ("cycles", "bytes", "MACs", "bus", "MAC", "bound", "ratio")
 
 
 def show_bench(result: dict[str, Any], console: Console | None = None) -> None:
     """Print every phase, then the instruction classes of whole steps, then what was not run."""
-    console = console or Console()
+    # In a file or a pipe nothing wraps.
+    console = console or (Console() if sys.stdout.isatty() else Console(width=FILE_WIDTH))
     title = f"{result['model']} on {result['config']}, {result['dram']} memory"
     table = _table(title, "phase", "elements/cycle")
     for phase in result["phases"]:
@@ -44,9 +48,9 @@ def show_bench(result: dict[str, Any], console: Console | None = None) -> None:
 
 def _table(title: str, first: str, *more: str) -> Table:
     table = Table(title=title, title_justify="left")
-    table.add_column(first)
+    table.add_column(first, no_wrap=True)
     for name in (*_FIGURES, *more):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("bus idle by cause")
     table.add_column("array idle by cause")
     return table
@@ -67,7 +71,9 @@ def _causes(entry: dict[str, Any], total: int) -> list[str]:
     cells = []
     for ledger, useful in (("bus", BUS_USEFUL), ("array", ARRAY_USEFUL)):
         lost = stalls(entry[ledger], useful)[:MOST_CAUSES]
-        cells.append(", ".join(f"{name} {_percent(count / total)}" for name, count in lost))
+        cells.append(
+            ", ".join(f"{name} {_percent(count / total)}".replace(" ", "\N{NO-BREAK SPACE}") for name, count in lost)
+        )
     return cells
 
 

@@ -255,7 +255,7 @@ def _measure(device: RtlDevice, accelerator: RegisterAccelerator, compiled: Comp
         cycles = int(ledger.busy[UNITS.index(phase.unit)].sum() if phase.unit == "softmax" else ledger.bus[owner].sum())
     start = device.doorbell + sum(result.cycles[: phase.first])
     dram = None
-    if len(requests := device.requests()) and ledger.cycles:
+    if phase.kind != "unit" and len(requests := device.requests()):
         taken = (requests["cycle"] >= start) & (requests["cycle"] < start + ledger.cycles)
         dram = device.dram_statistics(start, start + ledger.cycles) if taken.any() else None
     names = tuple(_name(instruction) for instruction in loaded.program)

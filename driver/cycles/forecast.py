@@ -11,14 +11,14 @@ PROMPT = 128
 
 
 def decode_at(compiled: Plan | CompiledModel, context: int) -> Prediction:
-    """A job whose only decode step reads `context` positions of keys and values.
+    """A job whose only decode step takes the token at the last of `context` positions, as in `celosia bench`.
 
     Raises:
         ValueError: the sequence cannot have so many positions.
     """
-    if not 1 <= context < compiled.context:
-        raise ValueError(f"context = {context}: must be from 1 to {compiled.context - 1}, for a step behind it")
-    return predict(compiled, Job(0, context - 1, (0,), 2))
+    if not 2 <= context <= compiled.context:
+        raise ValueError(f"context = {context}: must be from 2 to {compiled.context}")
+    return predict(compiled, Job(0, context - 2, (0,), 2))
 
 
 def prompt_of(compiled: Plan | CompiledModel, tokens: int) -> Prediction:
@@ -39,7 +39,7 @@ def forecast(compiled: Plan | CompiledModel) -> dict[str, Any]:
     cycles: bus, array or vector) and `busy`, its share of the cycles.
     """
     decode = []
-    for context in sorted({min(context, compiled.context - 1) for context in CONTEXTS}):
+    for context in sorted({min(context, compiled.context) for context in CONTEXTS}):
         step = decode_at(compiled, context)
         limit, busy = step.limit("decode")
         decode.append(_row("context", context, step.decode[0], step.tokens_per_second(), limit, busy))

@@ -15,7 +15,7 @@ from ..compiler import Plan, plan, uniform_formats
 from .forecast import decode_at
 
 CONTEXT = 512
-"""Positions of keys and values that the decode step reads."""
+"""Positions of the sequence, that of the decode step's token included."""
 
 FORMAT = "Q4_0"
 
@@ -76,7 +76,7 @@ PUBLISHED = {("Llama-2-7B", "U280"): ("FlightLLM", 55.0), ("Llama-3-8B", "KV260"
 
 ASSUMPTIONS = (
     f"all weights in {FORMAT} (4.5 bits with scales), embedding and output too; keys and values in 8 bits",
-    f"one sequence, greedy, a decode step behind {CONTEXT} positions",
+    f"one sequence, greedy, a decode step at a context of {CONTEXT} positions",
     "the memory delivers its peak bandwidth, every beat on time after 32 cycles: no refresh, no row misses",
     "KV260: one accelerator with a 512-bit bus; its clock is what takes 19.2 GB/s",
     "U280: 32 accelerators with a 512-bit bus each, one for each HBM channel; their clock is what takes 460 GB/s",

@@ -8,12 +8,14 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
 from celosia.bench import NO_INSTRUCTION, to_json
 from celosia.bench_page import MOST_BUCKETS, page
 from celosia.bench_table import show_bench
 from celosia.bench_trace import chrome_trace
+from celosia.cli import main
 from celosia.sim.bench import Bench, run_bench
 from celosia.sim.dram import load_dram
 from celosia.sim.ledger import ARRAY_CLASSES, ARRAY_USEFUL, BUS_CLASSES, BUS_USEFUL, UNITS
@@ -167,3 +169,10 @@ def test_the_table_names_phases_causes_and_what_was_not_run(result):
     assert "decode@16: instruction classes" in text
     assert re.search(r"product 1024x1024x1024: not run: .*no store", text)
     assert "of what the memory delivers" in text
+
+
+@pytest.mark.parametrize("option", ["--html", "--chrome-trace"])
+def test_a_folder_that_is_not_there_is_named_before_anything_runs(option, tmp_path):
+    ran = CliRunner().invoke(main, ["bench", option, str(tmp_path / "missing" / "page")])
+    assert ran.exit_code == 2
+    assert ran.stderr.count("\n") == 1 and str(tmp_path / "missing") in ran.stderr

@@ -20,7 +20,7 @@ def test_info_predicts_decode_and_prompt() -> None:
     described = json.loads(_info("--json"))
     predicted, model = described["predicted"], described["model"]
     decode = predicted["decode"]
-    assert [row["context"] for row in decode] == [16, 256, model["context"] - 1]
+    assert [row["context"] for row in decode] == [16, 256, model["context"]]
     for row in decode:
         assert row["cycles"] > model["lower_bound_cycles_per_token"]
         assert row["tokens_per_second"] * row["cycles"] / 1e6 / described["config"]["control"]["clock_mhz"] > 0.99

@@ -103,10 +103,10 @@ def test_macs_are_those_of_the_matrices() -> None:
 
 def test_longer_contexts_take_longer() -> None:
     compiled = smollm2()
-    cycles = [decode_at(compiled, context).decode[0] for context in (16, 256, 1024, 2047)]
+    cycles = [decode_at(compiled, context).decode[0] for context in (16, 256, 1024, 2048)]
     assert cycles == sorted(cycles)
-    # Keys and values of 1,023 more positions, with exponents.
-    read = 1023 / 32 * 30 * 3 * (128 + 2 * 2048) / 64
+    # Keys and values of 1,024 more positions, with exponents.
+    read = 1024 / 32 * 30 * 3 * (128 + 2 * 2048) / 64
     assert cycles[3] - cycles[2] == pytest.approx(read, rel=0.05)
 
 
@@ -126,7 +126,7 @@ def test_layers_and_pages_that_are_skipped_change_nothing(position: int, tokens:
 def test_a_question_takes_milliseconds() -> None:
     compiled = smollm2()
     started = time.process_time()
-    decode_at(compiled, 2047)
+    decode_at(compiled, 2048)
     assert time.process_time() - started < 1
 
 
@@ -146,14 +146,14 @@ def test_forecast_stays_within_the_context() -> None:
     model = random_config(context_length=100)
     made = plan(load_config("default"), model, uniform_formats(model, "Q8_0", "Q8_0"))
     found = forecast(made)
-    assert [row["context"] for row in found["decode"]] == [16, 99]
+    assert [row["context"] for row in found["decode"]] == [16, 100]
     assert found["prompt"]["tokens"] == 100
 
 
 def test_bad_questions_are_refused() -> None:
     compiled = smollm2()
-    with pytest.raises(ValueError, match=r"^context = 2048: must be from 1 to 2047"):
-        decode_at(compiled, 2048)
+    with pytest.raises(ValueError, match=r"^context = 2049: must be from 2 to 2048$"):
+        decode_at(compiled, 2049)
     with pytest.raises(ValueError, match=r"^tokens = 0: must be from 1 to 2048$"):
         prompt_of(compiled, 0)
     with pytest.raises(ValueError, match=r"^job: 1 tokens, 0 steps; needs 1 of each or more$"):
