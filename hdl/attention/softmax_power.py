@@ -52,7 +52,7 @@ class SoftmaxPower(wiring.Component):
         m = Module()
         shape, layouts = self.shape, self.layouts
         m.submodules.rows = rows = Queue(shape=layouts.maximum, depth=layouts.buffers)
-        m.submodules.sum_rows = sum_rows = Queue(shape=layouts.maximum, depth=layouts.buffers)
+        m.submodules.sum_rows = sum_rows = Queue(shape=layouts.maximum, depth=layouts.sums)
         word = Signal(range(shape.words))
         issue = Signal()
         start = Signal()
@@ -132,7 +132,7 @@ class SoftmaxPower(wiring.Component):
 
     def _sum(self, m: Module, powers: Signal, valid: Signal, rows: Queue) -> None:
         m.submodules.sum = block_sum = BlockSum(lanes=self.shape.lanes)
-        m.submodules.sums = sums = Queue(shape=32, depth=self.layouts.buffers)
+        m.submodules.sums = sums = Queue(shape=32, depth=self.layouts.sums)
         item, row = self.o_sum.payload, rows.o.payload
         m.d.comb += [
             block_sum.valid.eq(valid),
