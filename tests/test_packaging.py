@@ -16,7 +16,16 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("arch", "boards", "driver", "golden", "hdl", "models", "sim")
-DATA = ("arch/presets/*.toml", "arch/registers.rdl", "models/celosia-tiny/*", "sim/*.cpp", "sim/*.h", "sim/*.vlt")
+DATA = (
+    "arch/presets/*.toml",
+    "arch/registers.rdl",
+    "celosia/*.html",
+    "models/celosia-tiny/*",
+    "sim/*.cpp",
+    "sim/*.hpp",
+    "sim/*.vlt",
+    "sim/dram/*.toml",
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +63,8 @@ def test_wheel_holds_every_file(source: Path, wheel: Path) -> None:
     for folder in FOLDERS:
         expected |= {f"celosia/{path.relative_to(source)}" for path in (source / folder).rglob("*.py")}
     for pattern in DATA:
-        expected |= {f"celosia/{path.relative_to(source)}" for path in source.glob(pattern) if path.is_file()}
+        paths = [path.relative_to(source) for path in source.glob(pattern) if path.is_file()]
+        expected |= {str(path) if path.parts[0] == "celosia" else f"celosia/{path}" for path in paths}
     assert names == expected
 
 
