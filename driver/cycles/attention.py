@@ -102,7 +102,7 @@ class AttendModel:
             else:
                 walk.keys(segment)
         macs = walk.array * self.timing.rows * self.timing.channels * BLOCK
-        return Attend(walk.written + MULTIPLY + 3, walk.request, macs, walk.beats, walk.array)
+        return Attend(walk.results + MULTIPLY + 3, walk.request, macs, walk.beats, walk.array)
 
     def _segments(self, instruction: Instruction, position: int, rows: int) -> Iterator[_Segment]:
         """K and V segments in the order of the schedule."""
@@ -135,7 +135,6 @@ class _Walk:
 
     Attributes:
         request: when the stream's page walk has asked. results: when the last result left the engine's queue.
-        written: when the last output was taken from the queue in front of the output.
         array, beats: as in `Attend`.
     """
 
@@ -143,7 +142,7 @@ class _Walk:
         self.model, self.stream, self.old_pages = model, stream, old_pages
         self.places = derive(model.config).accumulators
         self.tiles = model.geometry.head_blocks * model.tiles
-        self.request, self.results, self.written, self.array, self.beats = asked, accepted, accepted, 0, 0
+        self.request, self.results, self.array, self.beats = asked, accepted, 0, 0
         self._dispatched, self._merger = accepted + 4, accepted + 6
         self._engine = self._softmax = accepted
         self._page_done: list[float] = []
@@ -188,10 +187,7 @@ class _Walk:
         if outputs:
             each = ceil_div(segment.rows * timing.parts, segment.groups) + 1
             first = max(begin + timing.engine, self.results)
-            made = max(first + outputs, self._engine + timing.engine + 1)
-            self._leave(outputs, first, made)
-            # The queue in front of the output has room for those of a pass.
-            self.written = max(max(self.written, first + 1) + outputs * each, made + each)
+            self._leave(outputs, first, max(first + outputs * each, self._engine + timing.engine + each))
         if segment.skipped:
             self._skip(segment)
 
@@ -237,7 +233,6 @@ class _Walk:
             times[:] = [time + cycles for time in times]
         self.request += cycles
         self.results += cycles
-        self.written += cycles
         self._dispatched += cycles
         self._merger += cycles
         self._engine += cycles
