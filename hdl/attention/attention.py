@@ -4,7 +4,6 @@ from typing import Any
 
 from amaranth.hdl import Cat, Module, ResetInserter, Signal
 from amaranth.lib import data, memory, stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...arch.formats import BLOCK
@@ -176,9 +175,6 @@ class AttentionUnit(wiring.Component):
         connect(m, softmax.exponents, merger.exponents)
         connect(m, output.reciprocals, softmax.reciprocals)
         connect(m, output.spm, flipped(self.spm))
-        # Outputs leave slower than they come, all at once: the next pass's scores must not wait behind them.
-        outputs = SyncFIFOBuffered(width=self.interfaces.result.size, depth=self.shape.results)
-        m.submodules.outputs = outputs
         is_score = self.i_result.payload.tag.kind == ResultKind.SCORE
         m.d.comb += [
             merger.page_done.eq(softmax.page_done),
@@ -191,12 +187,9 @@ class AttentionUnit(wiring.Component):
             self.pages_out.eq(softmax.page_done),
             softmax.i.payload.eq(self.i_result.payload),
             softmax.i.valid.eq(self.i_result.valid & is_score),
-            outputs.w_data.eq(self.i_result.payload),
-            outputs.w_en.eq(self.i_result.valid & ~is_score),
-            output.i.payload.eq(self.interfaces.result(outputs.r_data)),
-            output.i.valid.eq(outputs.r_rdy),
-            outputs.r_en.eq(output.i.ready),
-            self.i_result.ready.eq((softmax.i.ready & is_score) | (outputs.w_rdy & ~is_score)),
+            output.i.payload.eq(self.i_result.payload),
+            output.i.valid.eq(self.i_result.valid & ~is_score),
+            self.i_result.ready.eq((softmax.i.ready & is_score) | (output.i.ready & ~is_score)),
         ]
 
     def _probability_memory(self, m: Module, softmax: Softmax) -> None:

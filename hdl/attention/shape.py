@@ -22,8 +22,6 @@ class AttentionShape:
         Blocks of 32 lanes of the largest head.
     tiles : int
         Tiles of one block: 32 / C.
-    results : int
-        Results of P x V of one pass of a head of the largest size.
     words : int
         Words of V lanes in a block: 32 / V.
     quantizers : int
@@ -46,7 +44,6 @@ class AttentionShape:
         self.groups = accumulators * self.channels // BLOCK
         self.blocks = config.vector.max_head_dim // BLOCK
         self.tiles = BLOCK // self.channels
-        self.results = self.groups * self.blocks * self.tiles
         self.words = BLOCK // self.lanes
         # A quarter faster than the array, so that neither waits for the other where their paces meet.
         crowded = 5 * self.rows * self.channels > 8 * self.lanes
