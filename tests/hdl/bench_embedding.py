@@ -73,7 +73,7 @@ class Surroundings:
         self.tokens = {first + index: token for index, token in enumerate(tokens)}
         destination = random.randrange(100)
         instruction = Instruction(Opcode.EMBED, format=f.code, dst=destination, n=vocabulary, k=blocks, base=TABLE)
-        context = {"layer": 0, "rows": len(tokens), "position": 0, "sequence": 0, "token": first}
+        context = {"layer": 0, "rows": len(tokens), "position": 0, "sequence": 0, "token": first, "chunk": 0}
         start = self.bench.cycle
         self.commands.send([{"instruction": vars(instruction), **context}])
         await self.bench.until(lambda: self.done > 0 or bool(self.faults))
