@@ -7,6 +7,7 @@ the combination once and returns `Derived`, the numbers that the generator, the 
 import tomllib
 from dataclasses import asdict, dataclass, field, fields
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -188,25 +189,32 @@ def load_config(source: str | Path | None = None) -> AcceleratorConfig:
     Raises:
         ConfigError: no such preset or file, malformed TOML, or an illegal value.
     """
-    text = str(source or "default")
-    preset = PRESETS / f"{text}.toml"
-    try:
-        if not text.endswith(".toml") and preset.is_file():
-            data = tomllib.loads(preset.read_text())
-        elif Path(text).is_file():
-            data = tomllib.loads(Path(text).read_text())
-        else:
-            raise ConfigError("config", text, "no such preset or TOML file", preset_names())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError("config", text, f"not a TOML file ({error})", "a file as docs/config.md shows") from None
-    config = AcceleratorConfig.from_dict(data)
+    config = AcceleratorConfig.from_dict(read_toml("config", source or "default", PRESETS))
     derive(config)
     return config
 
 
-def preset_names() -> list[str]:
+def preset_names(presets: Traversable = PRESETS) -> list[str]:
     """Names of the presets that ship with the package, sorted."""
-    return sorted(p.name.removesuffix(".toml") for p in PRESETS.iterdir() if p.name.endswith(".toml"))
+    return sorted(p.name.removesuffix(".toml") for p in presets.iterdir() if p.name.endswith(".toml"))
+
+
+def read_toml(kind: str, source: str | Path, presets: Traversable) -> dict[str, Any]:
+    """Data of a preset by name, or of a TOML file by path; docs/<kind>.md shows what is in one.
+
+    Raises:
+        ConfigError: no such preset or file, or malformed TOML.
+    """
+    text = str(source)
+    preset = presets / f"{text}.toml"
+    try:
+        if not text.endswith(".toml") and preset.is_file():
+            return tomllib.loads(preset.read_text())
+        if Path(text).is_file():
+            return tomllib.loads(Path(text).read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(kind, text, f"not a TOML file ({error})", f"a file as docs/{kind}.md shows") from None
+    raise ConfigError(kind, text, "no such preset or TOML file", preset_names(presets))
 
 
 @dataclass(frozen=True)
@@ -220,6 +228,12 @@ class Derived:
         accumulators: accumulator entries, each rows x channels float32.
         formats: enabled weight formats.
         macs: multiply-accumulates per cycle.
+        softmax_quantizers: blocks of V against which a row's probabilities are quantized at once: 2 where one would
+            hold up the array, which takes 2 x KB x 32 / C cycles for R rows of a page, K and V, and a quantizer
+            KB x 32 / V for each row.
+        softmax_rows: rows in a ring between two stages of the softmax: as many as begin, one every 32 / V cycles, while
+            one passes a stage.
+        softmax_sums: rows whose probabilities are being summed: some 45 cycles.
     """
 
     bus_bytes: int
@@ -228,6 +242,9 @@ class Derived:
     accumulators: int
     formats: tuple[WeightFormat, ...]
     macs: int
+    softmax_quantizers: int
+    softmax_rows: int
+    softmax_sums: int
 
 
 def _power_of_two(name: str, value: int, low: int, high: int) -> None:
@@ -289,6 +306,8 @@ def derive(config: AcceleratorConfig) -> Derived:
     _within("control.top_k", config.control.top_k, 1, 64)
     row_groups = vector.chunk // array.rows
     widest = max(BLOCK, vector.max_head_dim) // array.channels
+    # A quarter faster than the array, so that neither waits for the other where their paces meet.
+    crowded = 5 * array.rows * array.channels > 8 * vector.lanes
     return Derived(
         bus_bytes=bus_bytes,
         tile_beats=array.channels * BLOCK // bus_bytes,
@@ -296,4 +315,7 @@ def derive(config: AcceleratorConfig) -> Derived:
         accumulators=max(INTERLEAVE * row_groups, widest, 8),
         formats=tuple(WEIGHT_FORMATS[name] for name in array.formats),
         macs=array.rows * array.channels * BLOCK,
+        softmax_quantizers=2 if vector.max_head_dim > BLOCK and crowded else 1,
+        softmax_rows=max(4, vector.lanes),
+        softmax_sums=max(8, 2 * vector.lanes),
     )

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from ..arch.formats import BLOCK
 from ..arch.isa import INSTRUCTION_BYTES, Flag, Opcode
+from .chunks import cut
 from .compiler import CompiledModel
-from .compiler.geometry import ModelGeometry
 from .device import Job, JobResult
 
 EXPONENT_SHARE = 1 / BLOCK
@@ -45,7 +45,7 @@ def figures(compiled: CompiledModel, jobs: Iterable[tuple[Job, JobResult]]) -> F
         for step in range(max(sampled, 1)):
             rows = count if step == 0 else 1
             position = job.position + (0 if step == 0 else count + step - 1)
-            chunks = load.chunks(position, rows)
+            chunks = len(cut(compiled.config, position, rows))
             head = step < sampled
             step_weights = chunks * load.body_bytes + rows * load.row_bytes + head * load.head_bytes
             step_kv = load.kv_bytes(position, rows)
@@ -84,7 +84,6 @@ class Load:
 
     def __init__(self, compiled: CompiledModel) -> None:
         self.compiled = compiled
-        model = compiled.model
         placements = compiled.memory.placements
         body = head = macs = head_macs = 0
         seen = set()
@@ -103,26 +102,12 @@ class Load:
                 body, macs = body + size, macs + work
         self.body_bytes, self.head_bytes = body, head
         self._macs, self._head_macs = macs, head_macs
-        self._geometry = ModelGeometry.of(compiled.config, model)
-
-    def chunks(self, position: int, rows: int) -> int:
-        """Chunks that `rows` tokens from `position` take (docs/numerics.md, 10)."""
-        count = 0
-        while rows > 0:
-            taken = min(self.compiled.config.vector.chunk, rows, BLOCK - position % BLOCK)
-            rows, position, count = rows - taken, position + taken, count + 1
-        return count
 
     def kv_bytes(self, position: int, rows: int) -> float:
         """Keys and values read once per chunk and written once per row, exponents included."""
         model = self.compiled.model
         per_position = 2 * model.n_kv_heads * model.head_dim * model.n_layers * (1 + EXPONENT_SHARE)
-        read = 0
-        left, start = rows, position
-        while left > 0:
-            read += start
-            taken = min(self.compiled.config.vector.chunk, left, BLOCK - start % BLOCK)
-            left, start = left - taken, start + taken
+        read = sum(chunk.position for chunk in cut(self.compiled.config, position, rows))
         return per_position * (read + rows)
 
     def macs(self, position: int, rows: int, head: bool) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..arch.formats import BLOCK
 from ..arch.isa import FIELDS, Flag, Opcode
+from .chunks import Chunk, paired
 from .compiler import CompiledModel
 from .figures import EXPONENT_SHARE
 
@@ -34,14 +35,6 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Chunk:
-    """Rows of a pass from a position."""
-
-    position: int
-    rows: int
-
-
-@dataclass(frozen=True)
 class Pass:
     """One walk through the program: a chunk or two, and whether the last one is sampled from."""
 
@@ -51,13 +44,7 @@ class Pass:
 
 def passes(compiled: CompiledModel, position: int, rows: int, head: bool) -> list[Pass]:
     """The passes of `rows` tokens from `position` (docs/numerics.md, 10); the last one samples if `head`."""
-    vector = compiled.config.vector
-    chunks = []
-    while rows > 0:
-        taken = min(vector.chunk, rows, BLOCK - position % BLOCK)
-        chunks.append(Chunk(position, taken))
-        rows, position = rows - taken, position + taken
-    pairs = [tuple(chunks[i : i + vector.chunks]) for i in range(0, len(chunks), vector.chunks)]
+    pairs = paired(compiled.config, position, rows)
     return [Pass(pair, head and pair is pairs[-1]) for pair in pairs]
 
 

@@ -7,13 +7,12 @@ Every field has to be there, and nothing else may be.
 from __future__ import annotations
 
 import math
-import tomllib
 from dataclasses import dataclass, field, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ..arch.config import AcceleratorConfig, ConfigError, derive
+from ..arch.config import AcceleratorConfig, ConfigError, derive, preset_names, read_toml
 
 MAPPINGS = ("row_bank_column", "row_column_bank")
 """What of an address counts above what, within a channel; the bank group is always lowest."""
@@ -195,23 +194,12 @@ def load_dram(source: str | Path) -> MemoryModel:
     ConfigError
         No such preset or file, malformed TOML, a field that is missing, unknown or out of range.
     """
-    text = str(source)
-    preset = DRAM_PRESETS / f"{text}.toml"
-    try:
-        if not text.endswith(".toml") and preset.is_file():
-            data = tomllib.loads(preset.read_text())
-        elif Path(text).is_file():
-            data = tomllib.loads(Path(text).read_text())
-        else:
-            raise ConfigError("dram", text, "no such preset or TOML file", dram_names())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError("dram", text, f"not a TOML file ({error})", "a file as docs/dram.md shows") from None
-    return _model(data)
+    return _model(read_toml("dram", source, DRAM_PRESETS))
 
 
 def dram_names() -> list[str]:
     """Names of the presets that ship with the package, sorted."""
-    return sorted(p.name.removesuffix(".toml") for p in DRAM_PRESETS.iterdir() if p.name.endswith(".toml"))
+    return preset_names(DRAM_PRESETS)
 
 
 def _khz(mhz: float) -> int:

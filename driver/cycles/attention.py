@@ -69,20 +69,19 @@ class AttendModel:
         self.exponent_beats = ceil_div(2 * BLOCK * blocks, bus)
         self.payload_beats = BLOCK * BLOCK * blocks // bus
         self.exponent_cycles = 2 * blocks * max(1, BLOCK // bus)
-        crowded = 5 * config.array.rows * config.array.channels > 8 * config.vector.lanes
-        self.quantizers = 2 if config.vector.max_head_dim > BLOCK and crowded else 1
+        self.quantizers = derived.softmax_quantizers
+        self.buffers, self.sums = derived.softmax_rows, derived.softmax_sums
         self._softmax_rows()
 
     def _softmax_rows(self) -> None:
         """Cycles of a row in the slowest stage, and from a row's first word to its end in each."""
         timing, words = self.timing, self.timing.words
-        buffers, sums = max(4, timing.lanes), max(8, 2 * timing.lanes)
         scaled = 2 + MULTIPLY + TO_FIXED + 1 + timing.levels + 1 + 4
         powered = 1 + 2 + EXPONENTIAL + 1 + 1
         quantized = ceil_div(self.geometry.head_blocks, self.quantizers) * words
         # Rows in the rings, `buffers` at most, and behind the exponentials in the queue for their sums.
         rings = (2 * words + scaled, words + powered + quantized)
-        self.row = max(words, quantized, max(rings) / buffers, (words + powered + TREE) / sums)
+        self.row = max(words, quantized, max(rings) / self.buffers, (words + powered + TREE) / self.sums)
         written = powered + quantized + 3 + timing.quantizer + self.quantizers - 1 + 2
         summed = words + powered + TREE + 1 + 2 + ADD + RECIPROCAL + 1
         self.tail = words + scaled + max(written, summed)

@@ -11,6 +11,7 @@ from ...arch.config import AcceleratorConfig, derive
 from ...arch.formats import BLOCK, WEIGHT_FORMATS
 from ...arch.isa import INSTRUCTION_BYTES, Flag, Geometry, Instruction, Opcode
 from ...arch.layout import MatmulLayout, Stripe, ceil_div
+from ..chunks import paired
 from ..compiler import CompiledModel, Plan
 from ..device import Job
 from .attention import AttendModel
@@ -76,17 +77,12 @@ class Pass:
 
 def passes(config: AcceleratorConfig, job: Job) -> Iterator[Pass]:
     """The passes of a job, as the hardware cuts it."""
-    left, position, steps = len(job.tokens), job.position, job.steps
-    while left:
-        rows: list[int] = []
-        while left and len(rows) < config.vector.chunks:
-            rows.append(min(config.vector.chunk, left, BLOCK - (position + sum(rows)) % BLOCK))
-            left -= rows[-1]
-        yield Pass(rows[0], sum(rows[1:]), position, left == 0 and steps > 0)
-        position += sum(rows)
-    for _ in range(steps - 1):
+    end = job.position + len(job.tokens)
+    for first, *rest in paired(config, job.position, len(job.tokens)):
+        second = sum(chunk.rows for chunk in rest)
+        yield Pass(first.rows, second, first.position, first.position + first.rows + second == end and job.steps > 0)
+    for position in range(end, end + job.steps - 1):
         yield Pass(1, 0, position, True)
-        position += 1
 
 
 @dataclass

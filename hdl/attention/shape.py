@@ -25,8 +25,7 @@ class AttentionShape:
     words : int
         Words of V lanes in a block: 32 / V.
     quantizers : int
-        Blocks of V against which a row's probabilities are quantized at once: 2 where one would hold up the array,
-        which takes 2 x KB x 32 / C cycles for R rows of a page, K and V, and a quantizer KB x 32 / V for each row.
+        Blocks of V against which a row's probabilities are quantized at once.
     slot_bits, group_bits, block_bits, row_bits : int
         Bits of an index of a slot, a row group of a pass, a block and a row of a group.
     page_job : data.StructLayout
@@ -45,9 +44,7 @@ class AttentionShape:
         self.blocks = config.vector.max_head_dim // BLOCK
         self.tiles = BLOCK // self.channels
         self.words = BLOCK // self.lanes
-        # A quarter faster than the array, so that neither waits for the other where their paces meet.
-        crowded = 5 * self.rows * self.channels > 8 * self.lanes
-        self.quantizers = 2 if self.blocks > 1 and crowded else 1
+        self.quantizers = interfaces.derived.softmax_quantizers
         self.slot_bits = bits_for(self.slots)
         self.group_bits = address_bits(self.groups)
         self.block_bits = address_bits(self.blocks)

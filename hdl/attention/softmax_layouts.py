@@ -27,9 +27,9 @@ class SoftmaxLayouts:
     fixed, powers : data.ArrayLayout
         V scores in fixed point and whether they are visible; V probabilities.
     buffers : int
-        Rows in a ring between two stages: as many as begin, one every 32 / V cycles, while one passes a stage.
+        Rows in a ring between two stages.
     sums : int
-        Rows whose probabilities are being summed: some 45 cycles.
+        Rows whose probabilities are being summed.
     ring_bits : int
         Bits of an address in a ring: word of V, then row.
     """
@@ -43,6 +43,6 @@ class SoftmaxLayouts:
         element = data.StructLayout({"z": signed(Z_BITS), "visible": 1})
         self.fixed = data.ArrayLayout(element, shape.lanes)
         self.powers = data.ArrayLayout(32, shape.lanes)
-        self.buffers = max(4, shape.lanes)
-        self.sums = max(8, 2 * shape.lanes)
+        self.buffers = interfaces.derived.softmax_rows
+        self.sums = interfaces.derived.softmax_sums
         self.ring_bits = bits_for(shape.words) + bits_for(self.buffers)

@@ -3,8 +3,9 @@
 import pytest
 
 from celosia.arch.isa import Opcode
+from celosia.driver.chunks import Chunk, cut
 from celosia.driver.figures import Load
-from celosia.driver.work import Chunk, passes, work
+from celosia.driver.work import passes, work
 
 from ..system.support import NARROW, WIDE, small_model
 
@@ -17,7 +18,9 @@ def test_work_is_what_figures_say(config, position, rows):
     for head in (False, True):
         found = work(compiled, passes(compiled, position, rows, head))
         assert sum(entry.macs for entry in found.values()) == load.macs(position, rows, head)
-        weights = load.chunks(position, rows) * load.body_bytes + rows * load.row_bytes + head * load.head_bytes
+        weights = (
+            len(cut(compiled.config, position, rows)) * load.body_bytes + rows * load.row_bytes + head * load.head_bytes
+        )
         moved = sum(entry.bytes for entry in found.values())
         assert moved == pytest.approx(weights + load.kv_bytes(position, rows), rel=1e-9)
 
