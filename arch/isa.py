@@ -57,6 +57,8 @@ class Opcode(IntEnum):
     APPEND = 10
     ATTEND = 11
     SAMPLE = 12
+    LOAD_ROWS = 13
+    STORE_ROWS = 14
 
 
 class Flag(IntFlag):
@@ -102,6 +104,7 @@ class Status(IntEnum):
     POSITION_RANGE = 5
     SEQUENCE_CLOSED = 6
     TOKEN_RANGE = 7
+    ROWS_RANGE = 8
 
 
 @dataclass(frozen=True)

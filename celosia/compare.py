@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from .arch.config import AcceleratorConfig
 from .arch.formats import BLOCK
-from .driver.compiler import CompiledModel
+from .driver.compiler import CompiledProgram
 from .driver.device import JobResult
 from .golden.records import Retired, TensorWrite
 from .sim.rtl import Writes
+
+Read = Callable[[int, int], NDArray[np.uint8]]
 
 KEY_FIELDS = {"value": 1, "row": 5, "head": 8, "block": 4}
 """Leading fields of a cache block, least significant first, before its elements and exponent."""
@@ -48,7 +50,7 @@ class Comparison:
         mismatch: the first difference, None while there is none.
     """
 
-    compiled: CompiledModel
+    compiled: CompiledProgram
     tensors: int = 0
     elements: int = 0
     mismatch: Mismatch | None = None
@@ -62,9 +64,14 @@ class Comparison:
         """Whether something was compared and nothing differed."""
         return self.mismatch is None and self.tensors > 0
 
-    def compare(self, golden: Iterable[Retired], rtl: Iterable[Writes]) -> None:
-        """Compare one job: every tensor of the scratchpad, the activation memory and the cache."""
+    def compare(self, golden: Iterable[Retired], rtl: Iterable[Writes], read: Read | None = None) -> None:
+        """Compare one job: every tensor of the scratchpad, the activation memory and the cache, rows in memory.
+
+        Args:
+            read: bytes of the RTL's memory, by address and size, after the job; None: no rows were stored.
+        """
         written = {(w.pass_index, w.index, w.layer): w for w in rtl}
+        stored: dict[int, tuple[Retired, int, NDArray[np.uint32]]] = {}
         for retired in golden:
             if self.mismatch is not None:
                 return
@@ -72,11 +79,30 @@ class Comparison:
             for tensor in retired.tensors:
                 if tensor.kind in ("spm", "am", "key", "value"):
                     self._compare(retired, tensor, writes)
+                elif tensor.kind == "rows":
+                    if writes is None:
+                        self._differs(retired, (0,), "executed", "not executed")
+                    # Of what was stored to one place twice the memory has the last.
+                    for row, values in enumerate(tensor.data.view(np.uint32)):
+                        stored[tensor.address + row * tensor.pitch] = retired, row, values
+                    self.tensors += 1
+        if self.mismatch is None and read is not None:
+            self._compare_rows(stored, read)
         if self.mismatch is None and written:
             pass_index, index, layer = min(written)
             instruction = f"{index} {self.compiled.program[index].opcode.name}"
             name = self.compiled.notes[index].writes or "-"
             self.mismatch = Mismatch(pass_index, layer, instruction, name, (0,), "not executed", "executed")
+
+    def _compare_rows(self, stored: dict[int, tuple[Retired, int, NDArray[np.uint32]]], read: Read) -> None:
+        for address, (retired, row, expected) in stored.items():
+            actual = read(address, expected.nbytes).view(np.uint32)
+            different = np.flatnonzero(expected != actual)
+            if len(different):
+                where = int(different[0])
+                self._differs(retired, (row, where), _float(expected[where]), _float(actual[where]))
+                return
+            self.elements += expected.size
 
     def compare_results(self, golden: JobResult, rtl: JobResult) -> None:
         """Compare the sampled tokens, the last step's candidates and the sticky flag of one job."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from .compare import Comparison
-from .driver.compiler import CompiledModel
+from .driver.compiler import CompiledProgram
 from .driver.device import Job, JobResult
 from .driver.golden_accelerator import GoldenAccelerator
 from .driver.registers import RegisterAccelerator
@@ -38,7 +40,7 @@ class VerifiedAccelerator:
 
     def __init__(
         self,
-        compiled: CompiledModel,
+        compiled: CompiledProgram,
         *,
         report: Callable[[str], None] | None = None,
         waves: Path | None = None,
@@ -63,10 +65,19 @@ class VerifiedAccelerator:
         """Free the simulation, whose waves are then complete."""
         self.device.close()
 
-    def load(self, compiled: CompiledModel) -> None:
+    def load(self, compiled: CompiledProgram) -> None:
         """Load both."""
         self.rtl.load(compiled)
         self.golden.load(compiled)
+
+    def write(self, offset: int, data: np.ndarray) -> None:
+        """Write bytes to the memory of both."""
+        self.rtl.write(offset, data)
+        self.golden.write(offset, data)
+
+    def read(self, offset: int, size: int) -> np.ndarray:
+        """Bytes of the RTL's memory."""
+        return self.rtl.read(offset, size)
 
     def open(self, sequence: int, pages: tuple[int, ...]) -> None:
         """Open a sequence on both."""
@@ -89,7 +100,7 @@ class VerifiedAccelerator:
         result = self.rtl.run(job, on_token)
         self._retired.clear()
         expected = self.golden.run(job)
-        self.comparison.compare(self._retired, self.device.writes())
+        self.comparison.compare(self._retired, self.device.writes(), self.rtl.read)
         self.comparison.compare_results(expected, result)
         self.jobs.append((job, result))
         if len(result.cycles) > 1:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from .compiler import CompiledModel
+from .compiler import CompiledProgram
 from .sampling import Candidate
 
 
@@ -43,6 +43,8 @@ class Job:
     tokens : fed first; one at least.
     steps : tokens to sample; 0 only fills the cache.
     end_id : end-of-text id at which it stops, or None.
+    rows_offset, rows_bytes : where the rows of its tokens are, from the start of the image, and how many bytes of that
+        LOAD_ROWS and STORE_ROWS may touch.
     """
 
     sequence: int
@@ -50,6 +52,8 @@ class Job:
     tokens: tuple[int, ...]
     steps: int
     end_id: int | None = None
+    rows_offset: int = 0
+    rows_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,14 @@ class JobResult:
 class Accelerator(Protocol):
     """A device that runs jobs of a compiled model: the golden machine, the RTL in simulation, or a board."""
 
-    def load(self, compiled: CompiledModel) -> None:
+    def load(self, compiled: CompiledProgram) -> None:
         """Write the image and point the device to it. Loading what is loaded already does nothing."""
+
+    def write(self, offset: int, data: np.ndarray) -> None:
+        """Write uint8 bytes at an offset from the start of the image."""
+
+    def read(self, offset: int, size: int) -> np.ndarray:
+        """`size` bytes from there, uint8."""
 
     def open(self, sequence: int, pages: tuple[int, ...]) -> None:
         """Open a sequence, or extend an open one: its whole block table, page numbers in order of position."""

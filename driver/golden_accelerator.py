@@ -8,7 +8,7 @@ from ..arch.isa import Opcode
 from ..golden.errors import MachineError
 from ..golden.machine import Machine, OnRetire
 from ..golden.records import Retired
-from .compiler import CompiledModel
+from .compiler import CompiledModel, CompiledProgram
 from .device import AcceleratorError, Job, JobResult
 
 
@@ -27,10 +27,10 @@ class GoldenAccelerator:
     def __init__(self, trace: OnRetire | None = None) -> None:
         self.trace = trace
         self.machine: Machine
-        self._loaded: CompiledModel | None = None
+        self._loaded: CompiledProgram | None = None
 
-    def load(self, compiled: CompiledModel) -> None:
-        """A machine whose memory is the image and an empty cache."""
+    def load(self, compiled: CompiledProgram) -> None:
+        """A machine whose memory is the image, an empty cache and empty rows."""
         if compiled is self._loaded:
             return
         memory = np.zeros(compiled.memory.total_bytes, np.uint8)
@@ -38,6 +38,14 @@ class GoldenAccelerator:
         program = b"".join(instruction.encode() for instruction in compiled.program)
         self.machine = Machine(compiled.config, memory, program=program, kv_base=compiled.memory.kv_offset)
         self._loaded = compiled
+
+    def write(self, offset: int, data: np.ndarray) -> None:
+        """Write uint8 bytes at an offset from the start of the image."""
+        self.machine.write(offset, data)
+
+    def read(self, offset: int, size: int) -> np.ndarray:
+        """`size` bytes from there, uint8."""
+        return self.machine.memory[offset : offset + size].copy()
 
     def open(self, sequence: int, pages: tuple[int, ...]) -> None:
         """Open a sequence, or extend an open one."""
@@ -63,6 +71,7 @@ class GoldenAccelerator:
                 ids = retired.tensors[0].companion
                 on_token(int(ids[0]) if ids is not None else -1)
 
+        self.machine.rows_base, self.machine.rows_bytes = job.rows_offset, job.rows_bytes
         try:
             result = self.machine.run(
                 job.sequence,

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..arch.isa import Status
 from ..arch.registers import offsets
-from .compiler import CompiledModel
+from .compiler import CompiledModel, CompiledProgram
 from .device import AcceleratorError, Device, Job, JobResult
 from .sampling import Candidate
 
@@ -52,12 +52,12 @@ class RegisterAccelerator:
 
     def __init__(self, device: Device, base: int = 0) -> None:
         self.device, self.base = device, base
-        self._loaded: CompiledModel | None = None
+        self._loaded: CompiledProgram | None = None
         identification = device.read_register("ID")
         if identification != IDENTIFICATION:
             raise AcceleratorError("no accelerator: ID reads", identification)
 
-    def load(self, compiled: CompiledModel) -> None:
+    def load(self, compiled: CompiledProgram) -> None:
         """Write the image and point the device to it."""
         if self._loaded is compiled:
             return
@@ -68,6 +68,14 @@ class RegisterAccelerator:
         self._write_pair("KV_BASE", self.base + compiled.memory.kv_offset)
         self.device.write_register("PROGRAM_LENGTH", len(compiled.program))
         self._loaded = compiled
+
+    def write(self, offset: int, data: np.ndarray) -> None:
+        """Write uint8 bytes at an offset from the start of the image."""
+        self.device.write_memory(self.base + offset, data)
+
+    def read(self, offset: int, size: int) -> np.ndarray:
+        """`size` bytes from there, uint8."""
+        return self.device.read_memory(self.base + offset, size)
 
     def open(self, sequence: int, pages: tuple[int, ...]) -> None:
         """Open a sequence and write its block table."""
@@ -132,6 +140,8 @@ class RegisterAccelerator:
         write("POSITION", job.position)
         write("COUNT", len(job.tokens))
         write("STEPS", job.steps)
+        self._write_pair("ROWS_BASE", self.base + job.rows_offset)
+        self._write_pair("ROWS_BYTES", job.rows_bytes)
         write("END_OF_TEXT", 0 if job.end_id is None else 1 << 31 | job.end_id)
         write("INTERRUPT_STATUS", DONE | TOKEN)
         write("INTERRUPT_ENABLE", DONE | TOKEN)
@@ -149,7 +159,7 @@ class RegisterAccelerator:
         return found
 
     def _candidates(self) -> tuple[Candidate, ...]:
-        assert self._loaded is not None
+        assert isinstance(self._loaded, CompiledModel), "only a model samples"
         found = []
         for index in range(min(self._loaded.config.control.top_k, self._loaded.model.vocab_size)):
             self.device.write_register("CANDIDATE_INDEX", index)

@@ -1,6 +1,6 @@
 """One pass of a program: the instructions, a method each (``docs/isa.md``)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,8 @@ from ..arch.layout import CacheLayout
 from .attention import Queries, attend
 from .errors import MachineError
 from .matrix import matrix_product
-from .memory import KeyValues, page_views, read_pages
-from .numerics import LARGEST, Floats, Words, add, mul, quantize_block
+from .memory import KeyValues, page_views, read_pages, region
+from .numerics import LARGEST, Floats, Words, add, from_outside, mul, quantize_block
 from .records import TensorWrite
 from .store import AddressRange, OnChip
 from .vector import gelu, layer_norm, rms_norm, rope_table, rotate, silu
@@ -33,11 +33,12 @@ class Chunk:
     """Tokens that an instruction works on together, and the on-chip memories that are theirs.
 
     Attributes:
-        position: of the first token. rope: float32 [rows, pairs, 2], what ROPE_TABLE made.
+        position: of the first token. first: its index in the job. rope: float32 [rows, pairs, 2], of ROPE_TABLE.
         last_rows: with all logits, what a NORM of the last row made of every row, by address.
     """
 
     position: int
+    first: int
     tokens: Sequence[int]
     memories: OnChip
     rope: Floats = field(init=False)
@@ -255,6 +256,27 @@ class Pass:
         self.sampled = int(ids[0])
         return [TensorWrite("topk", 0, row[ids], ids)]
 
+    def load_rows(self, i: Instruction) -> Writes:
+        """LOAD_ROWS."""
+        rows = [region(self.machine.memory, address, 4 * i.n).view(np.float32) for address in self._rows(i)]
+        return self._write(i.dst, from_outside(np.stack(rows)))
+
+    def store_rows(self, i: Instruction) -> Writes:
+        """STORE_ROWS."""
+        x = self.now.memories.scratchpad.read(i.src, self.now.rows, i.n, i.n // self.lanes)
+        addresses = list(self._rows(i))
+        for address, row in zip(addresses, x, strict=True):
+            self.machine.write(address, row.view(np.uint8))
+        return [TensorWrite("rows", addresses[0], x, pitch=i.stride)]
+
+    def _rows(self, i: Instruction) -> Iterator[int]:
+        """Addresses of the chunk's rows in memory, each checked before it is used."""
+        for index in range(self.now.first, self.now.first + self.now.rows):
+            offset = i.base + index * i.stride
+            if offset + 4 * i.n > self.machine.rows_bytes:
+                raise MachineError(Status.ROWS_RANGE, index)
+            yield self.machine.rows_base + offset
+
     def _heads(self, word: int, heads: int, g: Geometry, pitch: int, rope: bool) -> Floats:
         """A tensor as [rows, heads, KB x 32], rotated if `rope`, per KV head of a shared block."""
         lanes = g.head_blocks * BLOCK
@@ -301,4 +323,6 @@ _OPERATIONS = {
     Opcode.APPEND: Pass.append,
     Opcode.ATTEND: Pass.attend,
     Opcode.SAMPLE: Pass.sample,
+    Opcode.LOAD_ROWS: Pass.load_rows,
+    Opcode.STORE_ROWS: Pass.store_rows,
 }

@@ -35,6 +35,7 @@ class Machine:
     Unpacked weights are kept, one byte an element. Write to the memory with `write`, which forgets what changed.
 
     Attributes:
+        rows_base, rows_bytes: byte address and size of what LOAD_ROWS and STORE_ROWS may touch; 0 bytes at first.
         saturated: the last job wrote the largest float32, of either sign, to the scratchpad.
 
     Raises:
@@ -60,6 +61,7 @@ class Machine:
         self.chunk = config.vector.chunk if chunk is None else chunk
         if not 1 <= self.chunk <= config.vector.chunk:
             raise ValueError(f"chunk = {chunk}: must be from 1 to vector.chunk = {config.vector.chunk}")
+        self.rows_base = self.rows_bytes = 0
         self.memories = tuple(OnChip(config) for _ in range(config.vector.chunks))
         self.saturated = False
         self._tables: dict[int, list[int]] = {}
@@ -137,7 +139,7 @@ class Machine:
         self._check_job(sequence, position, len(tokens), steps)
         sampled: list[int] = []
         logits: list[Floats] = []
-        pending, passes = list(tokens), 0
+        pending, passes, first = list(tokens), 0, 0
         work = Pass(self, sequence, all_logits)
         # All logits are those of a pass's only chunk: HEAD instructions run on the last one.
         memories = self.memories[:1] if all_logits else self.memories
@@ -147,8 +149,8 @@ class Machine:
                 if pending:
                     rows = min(self.chunk, len(pending), BLOCK - position % BLOCK)
                     memory.clear()
-                    chunks.append(Chunk(position, pending[:rows], memory))
-                    pending, position = pending[rows:], position + rows
+                    chunks.append(Chunk(position, first, pending[:rows], memory))
+                    pending, position, first = pending[rows:], position + rows, first + rows
             work.begin(passes, chunks, samples=steps > 0 and not pending)
             self._run_pass(work, on_retire)
             passes += 1
@@ -212,6 +214,10 @@ class Machine:
             if instruction.opcode in (Opcode.MATMUL, Opcode.EMBED):
                 built_in = [f.code for f in derive(self.config).formats]
                 if instruction.format not in built_in:
+                    raise MachineError(Status.ILLEGAL_INSTRUCTION, index)
+            if instruction.opcode in (Opcode.LOAD_ROWS, Opcode.STORE_ROWS):
+                beat = derive(self.config).bus_bytes
+                if not instruction.n or instruction.n % BLOCK or instruction.base % beat or instruction.stride % beat:
                     raise MachineError(Status.ILLEGAL_INSTRUCTION, index)
             self._decoded[index] = instruction
         return self._decoded[index]

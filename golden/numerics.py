@@ -28,6 +28,15 @@ def round32(exact: Doubles) -> Floats:
     return np.clip(rounded, -LARGEST, LARGEST)
 
 
+def from_outside(x: Floats) -> Floats:
+    """Any float32 bits as machine float32 (section 11): exponent field 0 is +0, 255 the largest finite value."""
+    bits = np.ascontiguousarray(x).view(np.uint32)
+    exponent = bits >> np.uint32(23) & np.uint32(0xFF)
+    largest = LARGEST.view(np.uint32) | bits & np.uint32(1 << 31)
+    kept: Floats = np.where(exponent == 0, np.uint32(0), np.where(exponent == 255, largest, bits)).view(np.float32)
+    return kept
+
+
 def _near_an_edge(result: Floats) -> bool:
     """Whether any element is infinite, subnormal or exactly +-2^-126, where native rounding may differ from rne32."""
     magnitude = result.view(np.uint32) << np.uint32(1)

@@ -23,11 +23,13 @@ class TensorWrite:
             - ``key``, ``value``: int8 [virtual heads, rows, blocks, 32], exponents int8 [virtual heads, rows, blocks];
             - ``rope``: float32 [rows, pairs, 2], sine and cosine;
             - ``logits``: float32 [rows, channels], what went to the top-k unit;
-            - ``topk``: float32 [count], with token ids int64 [count].
-        address: first word in that memory; ``key`` and ``value``: byte address of the layer in the page; else 0.
+            - ``topk``: float32 [count], with token ids int64 [count];
+            - ``rows``: float32 [rows, n] in the memory behind the bus.
+        address: first word in that memory; ``key`` and ``value``: byte address of the layer in the page; ``rows``: byte
+            address of the first row; else 0.
         data: the floats or integers.
         companion: exponents or ids, None where there are none.
-        pitch: words from one row to the next (``spm``), else 0.
+        pitch: words (``spm``) or bytes (``rows``) from one row to the next, else 0.
     """
 
     kind: str

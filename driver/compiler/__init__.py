@@ -1,14 +1,17 @@
 """From a model and a config to a program, a packed image and a memory map: passes over a plain data structure."""
 
 from .compile import Plan, compile_model, default_context, plan
-from .compiled import CompiledModel, Note, check_folder, write_folder
+from .compiled import CompiledModel, CompiledProgram, Note, check_folder, write_folder
 from .errors import FitError, Misfit
 from .geometry import ModelGeometry
+from .product import CompiledProduct, compile_product
 from .weights import AUTO, FormatPlan, choose_formats, quantize_model, uniform_formats
 
 __all__ = [
     "AUTO",
     "CompiledModel",
+    "CompiledProduct",
+    "CompiledProgram",
     "FitError",
     "FormatPlan",
     "Misfit",
@@ -18,6 +21,7 @@ __all__ = [
     "check_folder",
     "choose_formats",
     "compile_model",
+    "compile_product",
     "default_context",
     "plan",
     "quantize_model",

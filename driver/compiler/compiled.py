@@ -43,35 +43,45 @@ class Note:
 
 
 @dataclass(frozen=True, eq=False)
-class CompiledModel:
-    """A model on a config.
+class CompiledProgram:
+    """What an accelerator runs.
 
     Attributes:
-        config, model, formats: what was compiled.
-        geometry: geometry field of the attention instructions.
+        config: what it was compiled for.
         context: positions that a sequence may have.
         memory: memory map; offsets are relative to the start of the image.
         program: instructions, also at the start of the image.
         notes: names, one per instruction.
         image: uint8 [memory.image_bytes].
-        seconds: time that compilation took.
     """
 
     config: AcceleratorConfig
-    model: ModelConfig
-    formats: FormatPlan
-    geometry: Geometry
     context: int
     memory: MemoryMap
     program: tuple[Instruction, ...]
     notes: tuple[Note, ...]
     image: np.ndarray
-    seconds: float = 0.0
 
     @property
     def program_bytes(self) -> int:
         """Bytes of the program."""
         return len(self.program) * INSTRUCTION_BYTES
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledModel(CompiledProgram):
+    """A model on a config.
+
+    Attributes:
+        model, formats: what was compiled.
+        geometry: geometry field of the attention instructions.
+        seconds: time that compilation took.
+    """
+
+    model: ModelConfig
+    formats: FormatPlan
+    geometry: Geometry
+    seconds: float = 0.0
 
     @property
     def streamed_bytes(self) -> int:

@@ -62,7 +62,7 @@ def structural_misfits(
         found.append(Misfit("array.formats", config.array.formats, every, f"the weights are {', '.join(missing)} too"))
     pages = ceil_div(context, BLOCK)
     for field in ("cache.pages_per_sequence", "cache.pages"):
-        found += _at_least(config, field, pages, f"a context of {context} positions needs {pages} pages of {BLOCK}")
+        found += at_least(config, field, pages, f"a context of {context} positions needs {pages} pages of {BLOCK}")
     return found
 
 
@@ -83,10 +83,11 @@ def size_misfits(
         ("control.program_words", len(operations), "instructions"),
         ("bus.address_bits", (memory.total_bytes - 1).bit_length(), f"bits for {memory.total_bytes} bytes"),
     )
-    return [m for field, need, why in needs for m in _at_least(config, field, need, f"this model needs {need} {why}")]
+    return [m for field, need, why in needs for m in at_least(config, field, need, f"this model needs {need} {why}")]
 
 
-def _at_least(config: AcceleratorConfig, field: str, needed: int, reason: str) -> list[Misfit]:
+def at_least(config: AcceleratorConfig, field: str, needed: int, reason: str) -> list[Misfit]:
+    """The misfit of a field that must have `needed` at least, if it has not."""
     value = value_of(config, field)
     if not isinstance(value, int) or value >= needed:
         return []

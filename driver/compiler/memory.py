@@ -52,7 +52,7 @@ class Placement:
 
 @dataclass(frozen=True)
 class MemoryMap:
-    """Regions in ascending order: the program, operands in the order of their first use, the KV cache.
+    """Regions in ascending order: the program, operands in the order of their first use, the KV cache, rows if any.
 
     Attributes:
         regions: all of them; "layers" holds one layer after the other. Where formats differ, each run of layers has
@@ -70,8 +70,8 @@ class MemoryMap:
 
     @property
     def total_bytes(self) -> int:
-        """Image and cache."""
-        return self.kv_offset + self.kv_bytes
+        """Image, cache, and what stands behind it."""
+        return self.regions[-1].offset + self.regions[-1].bytes
 
     @property
     def streamed_bytes(self) -> int:
