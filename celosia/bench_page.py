@@ -156,10 +156,20 @@ def _roofline(result: dict[str, Any]) -> str:
         return HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * math.log(rate / floor) / math.log(2 * peak / floor)
 
     parts = [
+        *(
+            _tick(value, x(value), HEIGHT - MARGIN + 14, f"M{x(value):.1f},20 V{HEIGHT - MARGIN}")
+            for value in _powers(low, high)
+        ),
+        *(
+            _tick(value, MARGIN - 14, y(value) + 4, f"M{MARGIN},{y(value):.1f} H{WIDTH - MARGIN}")
+            for value in _powers(floor, 2 * peak)
+        ),
         f'<path class="roof" d="M{x(low):.1f},{y(low * bus):.1f} L{x(ridge):.1f},{y(peak):.1f} '
         f'L{x(high):.1f},{y(peak):.1f}"/>',
         f'<text x="{x(high):.1f}" y="{y(peak) - 8:.1f}" text-anchor="end">array: {peak:,} MACs/cycle</text>',
-        f'<text x="{x(low) + 6:.1f}" y="{y(low * bus) - 14:.1f}">bus: {bus} bytes/cycle</text>',
+        # Above the middle of the slope; the points' names are below it, to their right.
+        f'<text x="{x(math.sqrt(low * ridge)) - 8:.1f}" y="{y(math.sqrt(low * ridge) * bus) - 8:.1f}" '
+        f'text-anchor="end">bus: {bus} bytes/cycle</text>',
         f'<text x="{WIDTH / 2}" y="{HEIGHT - 12}" text-anchor="middle">MACs per byte</text>',
         f'<text transform="translate(16,{HEIGHT / 2}) rotate(-90)" text-anchor="middle">MACs per cycle</text>',
     ]
@@ -170,3 +180,14 @@ def _roofline(result: dict[str, Any]) -> str:
             f'<text x="{x(intensity) + 8:.1f}" y="{y(rate) + 4:.1f}">{escape(name)}</text>'
         )
     return f'<svg class="roofline" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">{"".join(parts)}</svg>'
+
+
+def _powers(low: float, high: float) -> list[float]:
+    """Every second power of two from `low` to `high`."""
+    return [2.0**i for i in range(math.ceil(math.log2(low)), math.floor(math.log2(high)) + 1) if i % 2 == 0]
+
+
+def _tick(value: float, x: float, y: float, line: str) -> str:
+    """A line of the grid and its value."""
+    text = f'<text class="tick" x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{value:g}</text>'
+    return f'<path class="grid" d="{line}"/>{text}'

@@ -132,6 +132,9 @@ def test_the_page_stands_alone_and_has_everything(run, result):
     assert sum(map(sum, decode["busBuckets"])) == sum(map(sum, decode["arrayBuckets"])) == decode["cycles"]
     points = [phase for phase in result["phases"] if phase["macs"] and phase["bytes"]]
     assert sum(tag == "circle" for tag, _ in found.tags) == len(points) >= 2
+    # Both axes of the roofline have values, at powers of four.
+    ticks = [int(value) for value in re.findall(r'class="tick"[^>]*>(\d+)<', text)]
+    assert len(ticks) >= 4 and all(value & (value - 1) == 0 and value.bit_length() % 2 for value in ticks)
     for phase in result["phases"]:
         assert f"<td>{phase['name']}</td><td>{phase['cycles']:,}</td>" in text
         for ledger in ("bus", "array"):
