@@ -1,15 +1,14 @@
 """Runs Yosys and nextpnr in processes of their own: a crash, an abort or Ctrl-C there leaves this one intact."""
 
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from ..driver.processes import run_logged
 from .errors import SynthesisError
 
-POLL_SECONDS = 0.5
 INSTALL = "run `pip install 'celosia[synth]'`"
 
 # Native Yosys takes a script as passes; an abort in it would end the process that imports it.
@@ -78,24 +77,7 @@ def run_nextpnr(arguments: Sequence[str], folder: Path, tick: Tick) -> str:
 
 def _run(tool: str, arguments: Sequence[str], folder: Path, tick: Tick) -> str:
     log = folder / f"{tool.lower()}.log"
-    with log.open("w") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-c", *arguments],
-            cwd=folder,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-        )
-        try:
-            while True:
-                try:
-                    code = process.wait(POLL_SECONDS)
-                    break
-                except subprocess.TimeoutExpired:
-                    tick()
-        finally:
-            process.kill()
-            process.wait()
+    code = run_logged([sys.executable, "-c", *arguments], log, folder=folder, tick=tick)
     text = log.read_text(errors="replace")
     if code:
         raise SynthesisError(f"{tool} failed: {_reason(text) or f'exit code {code}'}")

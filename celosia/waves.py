@@ -35,7 +35,7 @@ def wave_file(path: Path | None) -> Iterator[Path | None]:
     keep = True
     try:
         yield Path(f"/dev/fd/{writing}")
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         keep = False
         raise
     finally:

