@@ -100,6 +100,8 @@ UNITS: dict[str, Unit] = {
     "block_table": Unit("cache.block_table", "BlockTable", _interfaces),
     "tail_buffer": Unit("cache.tail_buffer", "TailBuffer", _interfaces),
     "page_writer": Unit("cache.page_writer", "PageWriter", _interfaces),
+    "row_reader": Unit("rows.reader", "RowReader", _interfaces),
+    "row_writer": Unit("rows.writer", "RowWriter", _interfaces),
     "reader": Unit("stream.reader", "Reader", _config),
     "prefetcher": Unit("stream.prefetcher", "Prefetcher", _config),
     "payload_fifo": Unit("stream.fifo", "PayloadFifo", _config),

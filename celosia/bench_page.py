@@ -23,7 +23,7 @@ WIDTH, HEIGHT, MARGIN = 760, 340, 56
 USEFUL_COLOURS = ("#2f7d4f", "#7fbf95")
 CAUSE_COLOURS = (
     *("#c0504d", "#e0903a", "#d9b93b", "#8064a2", "#4f81bd", "#31a0a5", "#b65f9b", "#7a5c3e"),
-    *("#9aa63c", "#5f6f8f", "#d98880", "#a0785a", "#6c8ebf", "#997a8d", "#b0b0b0"),
+    *("#9aa63c", "#5f6f8f", "#d98880", "#a0785a", "#6c8ebf", "#997a8d", "#708a5a", "#b0b0b0"),
 )
 
 

@@ -25,6 +25,7 @@ from .driver.requests import RequestError
 from .driver.sampling import Sampling
 from .forecast_table import show_forecast, show_paper
 from .generate import generate
+from .matmul_command import matmul
 from .options import TokenList, config_option, json_option, model_option
 from .sim.cache import cached_build
 
@@ -33,6 +34,9 @@ from .sim.cache import cached_build
 @click.version_option(package_name="celosia")
 def main() -> None:
     """Generates LLM accelerators and runs language models on them, bit for bit as the RTL does."""
+
+
+main.add_command(matmul)
 
 
 @main.command("compile")

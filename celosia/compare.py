@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .arch.config import AcceleratorConfig
 from .arch.formats import BLOCK
+from .arch.isa import Opcode
 from .driver.compiler import CompiledProgram
 from .driver.device import JobResult
 from .golden.records import Retired, TensorWrite
@@ -70,7 +71,7 @@ class Comparison:
         Args:
             read: bytes of the RTL's memory, by address and size, after the job; None: no rows were stored.
         """
-        written = {(w.pass_index, w.index, w.layer): w for w in rtl}
+        written = {(w.pass_index, w.index, w.layer): w for w in self._attributed(rtl)}
         stored: dict[int, tuple[Retired, int, NDArray[np.uint32]]] = {}
         for retired in golden:
             if self.mismatch is not None:
@@ -93,6 +94,17 @@ class Comparison:
             instruction = f"{index} {self.compiled.program[index].opcode.name}"
             name = self.compiled.notes[index].writes or "-"
             self.mismatch = Mismatch(pass_index, layer, instruction, name, (0,), "not executed", "executed")
+
+    def _attributed(self, rtl: Iterable[Writes]) -> Iterator[Writes]:
+        """STORE_ROWS writes nothing on chip: what its chunk wrote until it retired, a product beside it did."""
+        before: list[NDArray[np.void]] = []
+        for writes in rtl:
+            if self.compiled.program[writes.index].opcode == Opcode.STORE_ROWS:
+                before.append(writes.scratchpad)
+                yield replace(writes, scratchpad=writes.scratchpad[:0])
+                continue
+            yield replace(writes, scratchpad=np.concatenate([*before, writes.scratchpad])) if before else writes
+            before = []
 
     def _compare_rows(self, stored: dict[int, tuple[Retired, int, NDArray[np.uint32]]], read: Read) -> None:
         for address, (retired, row, expected) in stored.items():

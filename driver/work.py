@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from ..arch.formats import BLOCK
 from ..arch.isa import FIELDS, Flag, Opcode
+from ..arch.model import ModelConfig
 from .chunks import Chunk, paired
-from .compiler import CompiledModel
+from .compiler import CompiledModel, CompiledProgram
 from .figures import EXPONENT_SHARE
 
 
@@ -42,13 +43,13 @@ class Pass:
     head: bool
 
 
-def passes(compiled: CompiledModel, position: int, rows: int, head: bool) -> list[Pass]:
+def passes(compiled: CompiledProgram, position: int, rows: int, head: bool) -> list[Pass]:
     """The passes of `rows` tokens from `position` (docs/numerics.md, 10); the last one samples if `head`."""
     pairs = paired(compiled.config, position, rows)
     return [Pass(pair, head and pair is pairs[-1]) for pair in pairs]
 
 
-def executions(compiled: CompiledModel, walk: Pass) -> Iterator[tuple[int, int, Chunk]]:
+def executions(compiled: CompiledProgram, walk: Pass) -> Iterator[tuple[int, int, Chunk]]:
     """Index of every instruction that a pass executes, in order, with its layer and its chunk."""
     index = layer = layers = 0
     while (instruction := compiled.program[index]).opcode != Opcode.END:
@@ -66,7 +67,7 @@ def executions(compiled: CompiledModel, walk: Pass) -> Iterator[tuple[int, int, 
         index += 1
 
 
-def work(compiled: CompiledModel, walks: Sequence[Pass]) -> dict[int, Work]:
+def work(compiled: CompiledProgram, walks: Sequence[Pass]) -> dict[int, Work]:
     """Work of every instruction that the passes execute, by its index."""
     total: dict[int, Work] = {}
     for walk in walks:
@@ -76,30 +77,37 @@ def work(compiled: CompiledModel, walks: Sequence[Pass]) -> dict[int, Work]:
     return total
 
 
-def _once(compiled: CompiledModel, index: int, layer: int, chunk: Chunk) -> Work:
+def _once(compiled: CompiledProgram, index: int, layer: int, chunk: Chunk) -> Work:
     """Work of one execution."""
-    model, instruction, note = compiled.model, compiled.program[index], compiled.notes[index]
+    instruction, note = compiled.program[index], compiled.notes[index]
     operand = compiled.memory.placements[note.operand].operand if note.operand else None
     last = instruction.flags & (Flag.LAST_ROW | Flag.TOP_K)
     rows = 1 if last else chunk.rows
-    kv_bytes = 2 * model.n_kv_heads * model.head_dim * (1 + EXPONENT_SHARE)
     match instruction.opcode:
         case Opcode.EMBED if operand:
             return Work(1, rows * operand.useful_bytes() / operand.n, 0, rows * note.width)
         case Opcode.MATMUL if operand:
             return Work(1, operand.useful_bytes(), rows * operand.n * operand.k * BLOCK, rows * operand.n)
-        case Opcode.APPEND:
-            return Work(1, rows * kv_bytes, 0, 2 * rows * model.n_kv_heads * model.head_dim)
-        case Opcode.ATTEND:
-            seen = model.n_heads * (rows * chunk.position + rows * (rows + 1) // 2)
-            return Work(1, chunk.position * kv_bytes, 2 * seen * model.head_dim, seen)
+        case Opcode.LOAD_ROWS | Opcode.STORE_ROWS:
+            return Work(1, 4 * rows * note.width, 0, rows * note.width)
+        case Opcode.APPEND | Opcode.ATTEND if isinstance(compiled, CompiledModel):
+            return _attention(compiled.model, instruction.opcode, rows, chunk)
         case _ if operand:
             useful = operand.useful_bytes() if _of_model(compiled, index, layer) else 0
             return Work(1, useful, 0, operand.n)
     return Work(1, 0.0, 0, rows * note.width)
 
 
-def _of_model(compiled: CompiledModel, index: int, layer: int) -> bool:
+def _attention(model: ModelConfig, opcode: Opcode, rows: int, chunk: Chunk) -> Work:
+    """Work of an APPEND or an ATTEND."""
+    kv_bytes = 2 * model.n_kv_heads * model.head_dim * (1 + EXPONENT_SHARE)
+    if opcode == Opcode.APPEND:
+        return Work(1, rows * kv_bytes, 0, 2 * rows * model.n_kv_heads * model.head_dim)
+    seen = model.n_heads * (rows * chunk.position + rows * (rows + 1) // 2)
+    return Work(1, chunk.position * kv_bytes, 2 * seen * model.head_dim, seen)
+
+
+def _of_model(compiled: CompiledProgram, index: int, layer: int) -> bool:
     """Whether an operand is one of the model's: what the last layer loads for the layer after it is not."""
     instruction, place = compiled.program[index], compiled.memory.placements[compiled.notes[index].operand]
     first, end = place.operand.layers

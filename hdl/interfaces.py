@@ -165,9 +165,17 @@ def lookup_port() -> wiring.Signature:
     return wiring.Signature({"sequence": Out(6), "index": Out(15), "page": In(16), "mapped": In(1)})
 
 
+AUXILIARY_BURST = 16
+"""Beats of an auxiliary read, at most."""
+
+AUXILIARY_READ = data.StructLayout({"address": 48, "beats": range(AUXILIARY_BURST + 1)})
+"""A read of 1 to `AUXILIARY_BURST` beats, not across 4 KiB, at most as long as the bus's bursts."""
+
+
 def auxiliary_port(data_bits: int) -> wiring.Signature:
-    """Single-beat reads seen from the asker: beat addresses out, beats in the same order back."""
-    return wiring.Signature({"o_address": Out(stream.Signature(48)), "i_beat": In(stream.Signature(data_bits))})
+    """Auxiliary reads seen from the asker: addresses out, beats in the same order back."""
+    asked = stream.Signature(AUXILIARY_READ)
+    return wiring.Signature({"o_address": Out(asked), "i_beat": In(stream.Signature(data_bits))})
 
 
 FAULT = data.StructLayout({"status": 8, "address": 48})

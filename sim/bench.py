@@ -11,8 +11,11 @@ from ..arch.config import derive
 from ..arch.formats import BLOCK
 from ..arch.isa import Flag, Instruction, Opcode
 from ..arch.layout import ceil_div
-from ..driver.compiler import CompiledModel
+from ..arch.model import WeightTensor
+from ..driver.compiler import CompiledModel, CompiledProduct, CompiledProgram, FitError, compile_product
+from ..driver.compiler.product import ROWS
 from ..driver.device import Job
+from ..driver.product import open_sequence, product_jobs
 from ..driver.registers import RegisterAccelerator
 from ..driver.work import Pass, Work, passes, work
 from .dram import MemoryModel
@@ -34,9 +37,9 @@ UNIT_OPCODES: dict[str, tuple[Opcode, Flag, Flag]] = {
 }
 """Non-linear unit: the instruction that shows it, with flags that it has and flags that it does not have."""
 
-NO_PRODUCT = (
-    "the instruction set has no store: a product's results cannot leave the chip (its operands can come from memory)"
-)
+PRODUCT = 1024
+"""Rows, inputs and channels of the bare product; fewer rows where a sequence has fewer positions."""
+
 Report = Callable[[str], None]
 
 
@@ -51,6 +54,7 @@ class Phase:
         walks: passes that are measured, for the useful work.
         alone: index in the model's program of the one instruction that is run, and then only its cycles count.
         unit: whose working cycles the phase is about.
+        product: what is run instead of the model.
     """
 
     name: str
@@ -63,6 +67,7 @@ class Phase:
     walks: tuple[Pass, ...] = ()
     alone: int | None = None
     unit: str = ""
+    product: CompiledProduct | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +143,7 @@ class Plan:
         self._attention()
         for name, (opcode, having, without) in UNIT_OPCODES.items():
             self._unit(name, opcode, having, without)
-        self.phases.append(Phase("product 1024x1024x1024", "product", reason=NO_PRODUCT))
+        self._product()
         return self.phases
 
     def _decode(self, context: int) -> None:
@@ -181,6 +186,22 @@ class Plan:
         job = Job(0, 0, self._tokens(rows), 0)
         self.phases.append(Phase(name, "unit", rows, job, walks=walks, alone=index, unit="vector"))
 
+    def _product(self) -> None:
+        """Rows from memory, results to memory."""
+        config = self.compiled.config
+        rows = min(PRODUCT, config.cache.pages_per_sequence * BLOCK)
+        name = f"product {rows}x{PRODUCT}x{PRODUCT}"
+        values = np.random.default_rng(SEED).standard_normal((PRODUCT, PRODUCT)).astype(np.float32)
+        weights = WeightTensor("weights", "F32", values.shape, values)
+        try:
+            product = compile_product(config, weights, rows, config.array.formats[0])
+        except FitError as error:
+            self.phases.append(Phase(name, "product", rows, reason=str(error)))
+            return
+        walks = tuple(passes(product, 0, rows, head=False))
+        (job,) = product_jobs(product)
+        self.phases.append(Phase(name, "product", rows, job, walks=walks, product=product))
+
     def _tokens(self, count: int) -> tuple[int, ...]:
         return tuple(np.random.default_rng(SEED).integers(0, self.compiled.model.vocab_size, count).tolist())
 
@@ -210,14 +231,12 @@ def run_bench(
     """
     chosen = Plan(compiled).build() if phases is None else list(phases)
     runnable = [phase for phase in chosen if phase.job is not None]
-    size = memory_bytes_for(compiled.config, compiled.memory.total_bytes)
+    needed = [compiled, *(phase.product for phase in runnable if phase.product is not None)]
+    size = memory_bytes_for(compiled.config, max(program.memory.total_bytes for program in needed))
     device = RtlDevice(compiled.config, size, memory=memory, record=memory is not None, report=report)
     try:
         device.keep_writes(False)
         accelerator = RegisterAccelerator(device)
-        accelerator.load(compiled)
-        _fill_cache(device, compiled)
-        accelerator.open(0, tuple(range(ceil_div(compiled.context, BLOCK))))
         measured = []
         for number, phase in enumerate(runnable, start=1):
             if report is not None:
@@ -234,18 +253,28 @@ def _show(device: RtlDevice, report: Report, what: str) -> None:
     device.on_slice = lambda: report(f"{what}, {device.cycles:,} cycles")
 
 
-def _fill_cache(device: RtlDevice, compiled: CompiledModel) -> None:
-    """Keys, values and exponents that no prompt made: cycles do not depend on them."""
+def _prepare(accelerator: RegisterAccelerator, compiled: CompiledModel, product: CompiledProduct | None) -> None:
+    """Keys, values and exponents that no prompt made, or rows: cycles do not depend on them."""
+    random = np.random.default_rng(SEED)
+    if product is not None:
+        region = product.memory.region(ROWS)
+        rows = random.standard_normal(region.bytes // 4).astype(np.float32)
+        accelerator.write(region.offset, rows.view(np.uint8))
+        open_sequence(accelerator, product)
+        return
     memory = compiled.memory
-    values = np.random.default_rng(SEED).integers(-8, 8, memory.kv_bytes, dtype=np.int8)
-    device.write_memory(memory.kv_offset, values.view(np.uint8))
+    values = random.integers(-8, 8, memory.kv_bytes, dtype=np.int8)
+    accelerator.write(memory.kv_offset, values.view(np.uint8))
+    accelerator.open(0, tuple(range(ceil_div(compiled.context, BLOCK))))
 
 
 def _measure(device: RtlDevice, accelerator: RegisterAccelerator, compiled: CompiledModel, phase: Phase) -> Measured:
     """Run one phase."""
     assert phase.job is not None
-    loaded = compiled if phase.alone is None else only(compiled, phase.alone)
+    model = compiled if phase.alone is None else only(compiled, phase.alone)
+    loaded: CompiledProgram = phase.product or model
     accelerator.load(loaded)
+    _prepare(accelerator, compiled, phase.product)
     device.watch(phase.first, phase.last)
     result = accelerator.run(phase.job)
     ledger = device.ledger()

@@ -16,8 +16,8 @@ constexpr uint32_t kNobody = 255;  // owner of cycles in which no instruction ru
 constexpr int kBuckets = 4096;
 constexpr uint64_t kMostIntervals = 1 << 20;
 
-// Units of the timeline; the first four execute instructions.
-enum Unit { kEmbedding, kVector, kMatrix, kAttention, kSoftmax, kWriter, kUnits };
+// Units of the timeline; those before the softmax execute instructions.
+enum Unit { kEmbedding, kVector, kMatrix, kAttention, kRowReader, kRowWriter, kSoftmax, kWriter, kUnits };
 
 // What a unit was doing from cycle `begin` to before `end`, counted from the start of the ledger.
 struct __attribute__((packed)) Interval {
@@ -79,12 +79,17 @@ class Ledger {
                            top.trace_vector_chunk};
             Running engine{top.trace_engine_active, top.trace_engine_index, top.trace_engine_layer,
                            top.trace_engine_chunk};
+            Running store{top.trace_store_active, top.trace_store_index, top.trace_store_layer, top.trace_store_chunk};
             uint32_t owner = engine.active ? engine.index
                              : vector.active ? vector.index
-                             : embedding.active ? embedding.index : kNobody;
+                             : embedding.active ? embedding.index
+                             : store.active ? store.index : kNobody;
             count(owner, class_of(top.trace_bus), class_of(top.trace_array));
             bool matrix = engine.active & kMatrixBit;
-            follow(kEmbedding, embedding.active, embedding);
+            bool rows = embedding.active & kRowReaderBit;
+            follow(kEmbedding, embedding.active && !rows, embedding);
+            follow(kRowReader, embedding.active && rows, embedding);
+            follow(kRowWriter, store.active, store);
             follow(kVector, vector.active, vector);
             follow(kMatrix, engine.active && matrix, engine);
             follow(kAttention, engine.active && !matrix, engine);
@@ -103,7 +108,7 @@ class Ledger {
     }
 
   private:
-    static constexpr uint32_t kMatrixBit = 1 << 2;  // of UNITS of hdl/control/decode.py
+    static constexpr uint32_t kMatrixBit = 1 << 2, kRowReaderBit = 1 << 5;  // of UNITS of hdl/control/decode.py
 
     static int class_of(uint32_t conditions) { return conditions ? __builtin_ctz(conditions) : -1; }
 

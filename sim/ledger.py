@@ -16,8 +16,8 @@ CLASSES, OWNERS, BUCKETS = 20, 256, 4096
 NOBODY = OWNERS - 1
 """Owner of the cycles in which no instruction runs."""
 
-UNITS = ("embedding", "vector", "matrix", "attention", "softmax", "writer")
-"""Units of the intervals; the first four execute instructions."""
+UNITS = ("embedding", "vector", "matrix", "attention", "row_reader", "row_writer", "softmax", "writer")
+"""Units of the intervals; those before the softmax execute instructions."""
 
 BUS_USEFUL, ARRAY_USEFUL = ("stream", "auxiliary"), ("matmul", "attention")
 """Classes of cycles in which something was done; all others are stalls, and causes."""

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from ...arch.config import AcceleratorConfig, derive
 from ...arch.isa import Flag, Instruction, Opcode
-from ..compiler import CompiledModel, Plan
+from ..compiler import CompiledProgram, Plan
 from ..device import Job
 from .walk import LATENCY, QUEUE_OF, Retirement, Usage, Walk
 
@@ -36,7 +36,8 @@ class Prediction:
     """A job's cycles.
 
     Attributes:
-        prefill: from the doorbell to the first sampled token. decode: from each token to the next.
+        prefill: from the doorbell to the first sampled token, or to the end of a job that samples none.
+        decode: from each token to the next.
         prefill_classes, decode_classes: by class of instruction, of the prompt's passes and of all decode steps.
         retired: every instruction that was walked, in program order; all of them only with `every_layer`.
         bus: cycles in which the bus is busy, array: micro-ops of the engine, vector: cycles of the vector unit; each of
@@ -72,7 +73,7 @@ class Prediction:
 
 
 def predict(
-    compiled: Plan | CompiledModel, job: Job, *, latency: int = LATENCY, every_layer: bool = False
+    compiled: Plan | CompiledProgram, job: Job, *, latency: int = LATENCY, every_layer: bool = False
 ) -> Prediction:
     """Predict a job on the config that it is compiled for.
 
@@ -81,18 +82,18 @@ def predict(
         every_layer: walk all layers and pages, not only until one takes as long as the one before.
 
     Raises:
-        ValueError: the job has no tokens, or samples none.
+        ValueError: the job has no tokens.
     """
-    if not job.tokens or job.steps < 1:
-        raise ValueError(f"job: {len(job.tokens)} tokens, {job.steps} steps; needs 1 of each or more")
+    if not job.tokens:
+        raise ValueError("job: 0 tokens; needs 1 or more")
     walk = Walk(compiled, job, latency=latency, every_layer=every_layer)
-    steps = len(walk.sampled) - 1
+    steps = max(job.steps - 1, 0)
     parts = walk.usage[: len(walk.usage) - steps], walk.usage[len(walk.usage) - steps :]
     bus_bytes, pace = derive(walk.config).bus_bytes, walk.stream.pace
     totals = [_sum(part) for part in parts]
     return Prediction(
         config=walk.config,
-        prefill=walk.sampled[0],
+        prefill=walk.sampled[0] if walk.sampled else walk.ended,
         decode=tuple(b - a for a, b in pairwise(walk.sampled)),
         prefill_classes=_classes(totals[0], walk.config, pace),
         decode_classes=_classes(totals[1], walk.config, pace),

@@ -27,6 +27,9 @@ WRITE = 2 * ADD + 3
 KV_QUEUE = 8
 """Key and value blocks of an APPEND between walker and tail buffer."""
 
+AUXILIARY_BURST, AUXILIARY_BEATS = 16, 64
+"""Beats of an auxiliary read, and of all that are in flight, at most."""
+
 _RESULT = {"copy": 2, "rotate": 12, "activate": 18, "gate": 23, "scale": 12, "centre": 22}
 """Cycles from a word's address to the quantizer, less one."""
 
@@ -168,6 +171,24 @@ class Timing:
     def first_answer(self, latency: int) -> int:
         """From an EMBED's command, or its next row, to the row's first beat."""
         return 2 + 5 + latency
+
+    def load_rows(self, instruction: Instruction, rows: int, token: int, latency: int, pace: float) -> int:
+        """LOAD_ROWS, from the command on; pace: cycles of the bus for a beat."""
+        beats = 4 * instruction.n // self.derived.bus_bytes
+        burst = min(AUXILIARY_BURST, self.config.bus.burst_beats)
+        parts = instruction.n // min(self.lanes, self.derived.bus_bytes // 4)
+        asked = 2 * ceil_div(beats, burst) + 3
+        # So many beats are in flight, while there is room for one more burst.
+        answered = beats * max(pace, (latency + 6) / (AUXILIARY_BEATS - AUXILIARY_BURST + burst))
+        return 7 + token.bit_length() + latency + round(rows * max(parts, asked, answered)) + 6
+
+    def store_rows(self, instruction: Instruction, rows: int, token: int) -> int:
+        """STORE_ROWS, from the command to the last response."""
+        beats = 4 * instruction.n // self.derived.bus_bytes
+        bursts = ceil_div(beats, self.config.bus.burst_beats)
+        # The memory takes no data before its address; a lone burst waits for its response too.
+        sent = beats + bursts * (3 if self.config.bus.outstanding == 1 else 1)
+        return 8 + token.bit_length() + rows * max(sent, instruction.n // self.lanes, 2 * bursts + 3) + 5
 
     def write_pages(self, geometry: Geometry, rows: int) -> int:
         """From the last block in the tail buffer to the last response."""

@@ -12,7 +12,7 @@ from ...arch.formats import BLOCK, WEIGHT_FORMATS
 from ...arch.isa import INSTRUCTION_BYTES, Flag, Geometry, Instruction, Opcode
 from ...arch.layout import MatmulLayout, Stripe, ceil_div
 from ..chunks import paired
-from ..compiler import CompiledModel, Plan
+from ..compiler import CompiledProgram, Plan
 from ..device import Job
 from .attention import AttendModel
 from .stream import Stream
@@ -20,6 +20,8 @@ from .timing import WRITE, Timing
 
 QUEUE_OF = {
     Opcode.EMBED: "embedding",
+    Opcode.LOAD_ROWS: "embedding",
+    Opcode.STORE_ROWS: "store",
     Opcode.MATMUL: "engine",
     Opcode.ATTEND: "engine",
     **dict.fromkeys(
@@ -67,11 +69,12 @@ class Usage:
 
 @dataclass(frozen=True)
 class Pass:
-    """One walk over the program: rows of two chunks, position of the first, whether it samples."""
+    """One walk over the program: rows of two chunks, position and index of the first, whether it samples."""
 
     rows: int
     second: int
     position: int
+    token: int
     head: bool
 
 
@@ -79,10 +82,11 @@ def passes(config: AcceleratorConfig, job: Job) -> Iterator[Pass]:
     """The passes of a job, as the hardware cuts it."""
     end = job.position + len(job.tokens)
     for first, *rest in paired(config, job.position, len(job.tokens)):
-        second = sum(chunk.rows for chunk in rest)
-        yield Pass(first.rows, second, first.position, first.position + first.rows + second == end and job.steps > 0)
+        second, start = sum(chunk.rows for chunk in rest), first.position
+        samples = start + first.rows + second == end and job.steps > 0
+        yield Pass(first.rows, second, start, start - job.position, samples)
     for position in range(end, end + job.steps - 1):
-        yield Pass(1, 0, position, True)
+        yield Pass(1, 0, position, position - job.position, True)
 
 
 @dataclass
@@ -108,14 +112,16 @@ class Walk:
         latency: of the memory. every_layer: walk all layers and pages, so that `retired` is complete.
 
     Attributes:
-        sampled: when each token was. retired: instructions that were walked. usage: by pass, by class.
+        sampled: when each token was; ended: when all was done. retired: instructions that were walked.
+        usage: by pass, by class.
     """
 
     def __init__(
-        self, compiled: Plan | CompiledModel, job: Job, *, latency: int = LATENCY, every_layer: bool = False
+        self, compiled: Plan | CompiledProgram, job: Job, *, latency: int = LATENCY, every_layer: bool = False
     ) -> None:
-        self.config = compiled.config if isinstance(compiled, CompiledModel) else compiled.geometry.config
-        geometry = compiled.geometry if isinstance(compiled, CompiledModel) else compiled.geometry.attention
+        self.config = compiled.config if isinstance(compiled, CompiledProgram) else compiled.geometry.config
+        attends = [i for i in compiled.program if i.opcode == Opcode.ATTEND]
+        geometry = Geometry.decode(attends[0].aux if attends else 0)
         self.program, self.job, self.latency = compiled.program, job, latency
         self.every_layer = every_layer
         self.timing = Timing(self.config)
@@ -127,13 +133,15 @@ class Walk:
         self.retired: list[Retirement] = []
         self.usage: list[dict[str, Usage]] = []
         self._chunks = (_Chunk(), _Chunk())
-        self._queues = {name: _Queue() for name in ("embedding", "vector", "engine")}
+        self._queues = {name: _Queue() for name in ("embedding", "vector", "engine", "store")}
         self._now = self._walker = self._load()
         self._writer = self._appended = self._pass_appended = self._first_appended = 0.0
         self._tail = (0.0, 0.0, 0.0)
+        self._stream_share = 0.0
         self._passes = list(passes(self.config, job))
         for index, item in enumerate(self._passes):
             self._pass(index, item)
+        self.ended = max(self._now, self._finished(), self._writer)
 
     def _load(self) -> float:
         """From the doorbell to the first pass: pages are looked up, the program is loaded."""
@@ -238,7 +246,8 @@ class Walk:
         joins = matrix and queue.matrix
         begin = max(begin, queue.done[-2 if joins else -1] + 1)
         before = max(queue.done[-1], chunk.done[-1])
-        done, usage = self._execute(instruction, begin, position, rows, joins, second)
+        token = item.token + (item.rows if second else 0)
+        done, usage = self._execute(instruction, begin, position, token, rows, joins, second)
         if joins:
             done = max(done, queue.done[-1] + 1)
         queue.begun = [*queue.begun[1:], begin]
@@ -251,7 +260,7 @@ class Walk:
         self.retired.append(Retirement(index, layer, self._index, done))
 
     def _execute(
-        self, instruction: Instruction, begin: float, position: int, rows: int, joins: bool, second: bool
+        self, instruction: Instruction, begin: float, position: int, token: int, rows: int, joins: bool, second: bool
     ) -> tuple[float, Usage]:
         """When it is done, and what it takes."""
         opcode, timing = instruction.opcode, self.timing
@@ -276,6 +285,14 @@ class Walk:
             weight_format = self._formats[instruction.format]
             cycles = timing.embed(weight_format.payload_bytes, instruction.k, rows, self.latency)
             return accepted + cycles + self._behind_stream(accepted), Usage()
+        if opcode == Opcode.LOAD_ROWS:
+            # With two chunks in flight the array is at work on one of them all the time, once it has begun.
+            multiplies = self._tail[0] > accepted or (self._tail[0] > 0 and self._item.second > 0)
+            share = self._stream_share if multiplies else 0.0
+            cycles = timing.load_rows(instruction, rows, token, self.latency, 1 / (1 - share))
+            return accepted + cycles + self._behind_stream(accepted), Usage()
+        if opcode == Opcode.STORE_ROWS:
+            return accepted + timing.store_rows(instruction, rows, token), Usage()
         if opcode == Opcode.APPEND:
             accepted = max(accepted, self._writer) + 1
             own = timing.vector(instruction, rows)
@@ -325,5 +342,6 @@ class Walk:
         done = max(last + self.timing.engine + issue.late, begins + issue.writing) + WRITE
         last = max(last, begins + issue.writing - issue.queued)
         self.stream.hold(last - issue.reuse)
+        self._stream_share = min(0.5, beats / issue.cycles)  # the bus takes turns where two want all of it
         self._tail = (last, max(accepted + 1, written if joins else 0.0), done)
         return done, Usage(bytes=beats * derive(self.config).bus_bytes, macs=issue.macs, array=issue.cycles)

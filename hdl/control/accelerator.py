@@ -14,6 +14,10 @@ from ..cache.tail_buffer import TailBuffer
 from ..embedding import Embedding
 from ..interfaces import Interfaces
 from ..matrix.unit import MatrixUnit
+from ..rows.arbiter import WriteArbiter
+from ..rows.reader import RowReader
+from ..rows.writer import RowWriter
+from ..stream.auxiliary import share_auxiliary
 from ..stream.unit import StreamUnit
 from ..vector.memories import ActivationMemory, ParameterMemory, Scratchpad, share_read, share_write
 from ..vector.unit import VectorUnit
@@ -36,11 +40,13 @@ ALWAYS = (
     "attention",
     "table",
     "writer",
+    "row_writer",
+    "arbiter",
 )
 """Units that handle `clear` themselves or must survive it."""
 
 MEMORIES = ("tokens", "activations", "tail")
-CLEARED = ("program", "embedding", "vector")
+CLEARED = ("program", "embedding", "row_reader", "vector")
 OFFSETS = offsets()
 
 
@@ -53,9 +59,9 @@ def _flat(prefix: str, signature: wiring.Signature, *, subordinate: bool = False
 class Accelerator(wiring.Component):
     """A Celosia accelerator.
 
-    Ports: `clk`, `rst` (synchronous, high); `m_axi_*`, an AXI4 master (read id 0: stream, 1: embedding and program;
-    write id 0: KV cache); `s_axil_*`, AXI4-Lite registers (arch/registers.rdl); `irq`, level, high while an enabled
-    interrupt is pending. With `trace`, `trace_*` outputs show what is written and when instructions retire.
+    Ports: `clk`, `rst` (synchronous, high); `m_axi_*`, an AXI4 master (read id 0: stream, 1: embedding, rows, program;
+    write id 0: KV cache, 1: rows); `s_axil_*`, AXI4-Lite registers (arch/registers.rdl); `irq`, level, high while an
+    enabled interrupt is pending. With `trace`, `trace_*` outputs show what is written and when instructions retire.
 
     Parameters:
         config: checked by `arch.config.derive`.
@@ -97,6 +103,9 @@ class Accelerator(wiring.Component):
         self._table = BlockTable(interfaces=interfaces)
         self._tail = TailBuffer(interfaces=interfaces)
         self._writer = PageWriter(interfaces=interfaces)
+        self._row_reader = RowReader(interfaces=interfaces)
+        self._row_writer = RowWriter(interfaces=interfaces)
+        self._arbiter = WriteArbiter(address_bits=config.bus.address_bits, data_bits=config.bus.data_bits)
         self._scratchpads = [Scratchpad(interfaces) for _ in self.chunks]
         self._parameters = [ParameterMemory(interfaces) for _ in self.chunks]
         self._activations = ActivationMemory(interfaces)
@@ -114,7 +123,8 @@ class Accelerator(wiring.Component):
             self._matrix.clear.eq(self._clear),
             self._attention.clear.eq(self._clear),
             self._writer.clear.eq(self._clear),
-            sequencer.drained.eq(self._stream.drained & self._writer.drained),
+            self._row_writer.clear.eq(self._clear),
+            sequencer.drained.eq(self._stream.drained & self._writer.drained & self._row_writer.drained),
         ]
         self._buses(m)
         self._jobs(m)
@@ -146,9 +156,11 @@ class Accelerator(wiring.Component):
         return m
 
     def _buses(self, m: Module) -> None:
+        connect(m, self._writer.axi, self._arbiter.pages)
+        connect(m, self._row_writer.axi, self._arbiter.rows)
         for prefix, bus in (
             ("m_axi", self._stream.axi),
-            ("m_axi", self._writer.axi),
+            ("m_axi", self._arbiter.axi),
             ("s_axil", self._registers.bus),
         ):
             for name, member in bus.signature.members.items():
@@ -177,6 +189,8 @@ class Accelerator(wiring.Component):
             self._stream.appended.eq(sequencer.appended),
             self._embedding.image_base.eq(held.image_base),
             self._writer.kv_base.eq(held.kv_base),
+            self._row_reader.region.eq(held.rows),
+            self._row_writer.region.eq(held.rows),
             registers.status_error.eq(sequencer.fault_status),
             registers.error_address_lo.eq(sequencer.fault_address[:32]),
             registers.error_address_hi.eq(sequencer.fault_address[32:]),
@@ -208,13 +222,15 @@ class Accelerator(wiring.Component):
     def _start(self, m: Module) -> None:
         registers, sequencer, start, program = self._registers, self._sequencer, self._starter, self._program
         stream = self._stream
-        units = (stream, self._embedding, self._writer)
+        units = (stream, self._embedding, self._writer, self._row_reader, self._row_writer)
         settings = start.settings
         m.d.comb += [
             start.doorbell.eq(registers.control_start & ~registers.status_busy),
             settings.image_base.eq(Cat(registers.image_base_lo, registers.image_base_hi)),
             settings.kv_base.eq(Cat(registers.kv_base_lo, registers.kv_base_hi)),
             settings.program_base.eq(Cat(registers.program_base_lo, registers.program_base_hi)),
+            settings.rows.base.eq(Cat(registers.rows_base_lo, registers.rows_base_hi)),
+            settings.rows.bytes.eq(Cat(registers.rows_bytes_lo, registers.rows_bytes_hi)),
             settings.length.eq(registers.program_length),
             settings.end_of_text.eq(registers.end_of_text_token),
             settings.end_enable.eq(registers.end_of_text_enable),
@@ -242,6 +258,8 @@ class Accelerator(wiring.Component):
             ("vector", self._vector),
             ("matrix", matrix),
             ("attention", attention),
+            ("row_reader", self._row_reader),
+            ("row_writer", self._row_writer),
         ):
             connect(m, getattr(sequencer, f"o_{name}"), unit.i)
             m.d.comb += getattr(sequencer, f"{name}_done").eq(unit.done)
@@ -254,24 +272,13 @@ class Accelerator(wiring.Component):
         connect(m, attention.o_tile, matrix.i_tile)
         connect(m, matrix.o_result, attention.i_result)
         connect(m, matrix.probabilities, attention.probabilities)
-        # Embedding and program load never read at the same time.
-        self._auxiliary(m)
-
-    def _auxiliary(self, m: Module) -> None:
-        memory = self._stream.auxiliary
-        embedding, program = self._embedding.memory, self._program.memory
-        chosen = Mux(self._starter.busy, program.o_address.payload, embedding.o_address.payload)
-        m.d.comb += [
-            memory.o_address.payload.eq(chosen),
-            memory.o_address.valid.eq(Mux(self._starter.busy, program.o_address.valid, embedding.o_address.valid)),
-            memory.i_beat.ready.eq(Mux(self._starter.busy, program.i_beat.ready, embedding.i_beat.ready)),
-        ]
-        for port, mine in ((program, self._starter.busy), (embedding, ~self._starter.busy)):
-            m.d.comb += [
-                port.o_address.ready.eq(memory.o_address.ready & mine),
-                port.i_beat.payload.eq(memory.i_beat.payload),
-                port.i_beat.valid.eq(memory.i_beat.valid & mine),
-            ]
+        starting, rows = self._starter.busy, sequencer.active[UNITS.index("row_reader")]
+        askers = (
+            (self._program.memory, starting),
+            (self._row_reader.memory, ~starting & rows),
+            (self._embedding.memory, ~starting & ~rows),
+        )
+        share_auxiliary(m, stream.auxiliary, askers)
 
     def _memories(self, m: Module) -> None:
         """A chunk's memories serve who works on that chunk, one unit at a time: askers of a port are OR-ed."""
@@ -287,8 +294,14 @@ class Accelerator(wiring.Component):
             (matrix.spm_write, matrix.spm_chunk),
             (self._attention.spm, attention_chunk),
             (self._embedding.spm, sequencer.chunk_embedding),
+            (self._row_reader.spm, sequencer.chunk_embedding),
         )
-        share_read(m, self._scratchpads, ((matrix.spm_read, matrix.spm_chunk), (vector.spm, vector_chunk)))
+        readers = (
+            (matrix.spm_read, matrix.spm_chunk),
+            (vector.spm, vector_chunk),
+            (self._row_writer.spm, sequencer.chunk_store),
+        )
+        share_read(m, self._scratchpads, readers)
         share_read(m, self._parameters, ((matrix.pm, matrix.spm_chunk), (vector.pm, vector_chunk)))
         share_write(m, self._scratchpads, writers)
         share_write(m, self._parameters, ((vector.pm_write, vector_chunk),))
@@ -350,13 +363,13 @@ class Accelerator(wiring.Component):
                 "cycles": registers.status_busy,
                 "stream_bytes": Mux(stream.stream_beat, bus, 0),
                 "auxiliary_bytes": Mux(stream.auxiliary_beat, bus, 0),
-                "written_bytes": self._writer.bytes,
+                "written_bytes": self._writer.bytes | self._row_writer.bytes,
                 "macs": self._matrix.macs,
                 "stall_stream": active["matrix"] & waiting,
                 "stall_write": sequencer.waits_for_write,
                 "stall_full": stream.full,
                 "busy_matrix": active["matrix"],
-                "busy_vector": active["vector"] | active["embedding"],
+                "busy_vector": active["vector"] | active["embedding"] | active["row_reader"],
                 "busy_attention": active["attention"],
             },
         )

@@ -1,14 +1,16 @@
 """Which units an instruction needs, and whether it is legal on this machine."""
 
-from amaranth import Module, Signal
+from amaranth import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...arch.config import AcceleratorConfig, derive
+from ...arch.formats import BLOCK
 from ...arch.isa import Opcode
+from ..common import bits_for
 from ..interfaces import INSTRUCTION
 
-UNITS = ("embedding", "vector", "matrix", "attention", "cache")
+UNITS = ("embedding", "vector", "matrix", "attention", "cache", "row_reader", "row_writer")
 """Units that take commands; `cache` is the page writer, which takes APPEND beside the vector unit."""
 
 EXECUTED_BY: dict[Opcode, tuple[str, ...]] = {
@@ -21,10 +23,14 @@ EXECUTED_BY: dict[Opcode, tuple[str, ...]] = {
     Opcode.QUERY: ("vector",),
     Opcode.APPEND: ("cache", "vector"),
     Opcode.ATTEND: ("attention",),
+    Opcode.LOAD_ROWS: ("row_reader",),
+    Opcode.STORE_ROWS: ("row_writer",),
 }
 
+_ROWS = (Opcode.LOAD_ROWS, Opcode.STORE_ROWS)
+
 _COUNTED = {
-    "n": (Opcode.EMBED, Opcode.ROPE_TABLE, Opcode.LOAD, Opcode.NORM, Opcode.MATMUL, Opcode.QUANTIZE),
+    "n": (*_ROWS, Opcode.EMBED, Opcode.ROPE_TABLE, Opcode.LOAD, Opcode.NORM, Opcode.MATMUL, Opcode.QUANTIZE),
     "k": (Opcode.EMBED, Opcode.NORM, Opcode.MATMUL, Opcode.QUANTIZE, Opcode.ATTEND),
 }
 """Fields that must not be 0: a count of nothing would never be reached."""
@@ -35,7 +41,7 @@ class InstructionCheck(wiring.Component):
 
     Members:
         i : In(INSTRUCTION). counter : In(8), its index. length : In(8), of the program.
-        targets : Out(5), bit i: unit i of `UNITS`. legal : Out(1).
+        targets : Out(7), bit i: unit i of `UNITS`. legal : Out(1).
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -83,14 +89,23 @@ class InstructionCheck(wiring.Component):
             Opcode.QUERY: (spm, am),
             Opcode.APPEND: (spm, spm),
             Opcode.ATTEND: (am, spm),
+            Opcode.LOAD_ROWS: (None, spm),
+            Opcode.STORE_ROWS: (spm, None),
         }
         with m.Switch(instruction.opcode):
             for opcode, (src, dst) in limits.items():
                 with m.Case(opcode):
                     source_ok = 1 if src is None else instruction.src < src
-                    m.d.comb += in_range.eq(source_ok & (instruction.dst < dst))
+                    target_ok = 1 if dst is None else instruction.dst < dst
+                    m.d.comb += in_range.eq(source_ok & target_ok)
         for name, opcodes in _COUNTED.items():
             with m.Switch(instruction.opcode):
                 with m.Case(*opcodes), m.If(instruction[name] == 0):
                     m.d.comb += in_range.eq(0)
+        # Rows are whole beats: 32 float32 are one of the widest bus.
+        beat = bits_for(derive(self.config).bus_bytes)
+        parts = Cat(instruction.n[: bits_for(BLOCK)], instruction.base[:beat], instruction.stride[:beat])
+        with m.Switch(instruction.opcode):
+            with m.Case(*_ROWS), m.If(parts.any()):
+                m.d.comb += in_range.eq(0)
         return m

@@ -42,7 +42,7 @@ class IssueQueue(wiring.Component):
         i : In(stream(QUEUED)).
         finished : In(NUMBER_BITS) x 2, instructions that each chunk has finished.
         o_<unit> : Out(stream(COMMAND)), for each unit; <unit>_done : In(1), not of "cache", never the last one.
-        active : Out(5), units that are running (or about to be told).
+        active : Out(7), units that are running (or about to be told).
         running : Out(RUNNING), what runs, the older one of two.
         done : Out(1), pulse: `running` is done.
 

@@ -63,7 +63,8 @@ class InstructionMemory(wiring.Component):
         per_beat = max(beat_bits // INSTRUCTION_BITS, 1)
         m.d.comb += [
             beats.eq((self.length * per_instruction + per_beat - 1) >> (per_beat - 1).bit_length()),
-            self.memory.o_address.payload.eq(self.base + asked * self.bus_bytes),
+            self.memory.o_address.payload.address.eq(self.base + asked * self.bus_bytes),
+            self.memory.o_address.payload.beats.eq(1),
             write.addr.eq(written),
             write.data.eq(shift[:INSTRUCTION_BITS]),
         ]

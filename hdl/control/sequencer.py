@@ -1,5 +1,8 @@
 """The sequencer: walks the program pass by pass and hands its instructions to the queues of the units."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -11,8 +14,13 @@ from .decode import UNITS, InstructionCheck
 from .issue import NUMBER_BITS, QUEUED, IssueQueue
 from .passes import JOB, PASS, PassGenerator
 
-QUEUES = {"embedding": ("embedding",), "vector": ("cache", "vector"), "engine": ("matrix", "attention")}
-"""Queues, and the units behind each; the matrix and the attention unit share the engine."""
+QUEUES = {
+    "embedding": ("embedding", "row_reader"),
+    "vector": ("cache", "vector"),
+    "engine": ("matrix", "attention"),
+    "store": ("row_writer",),
+}
+"""Queues, and the units behind each; the matrix and the attention unit share the engine, those that gather the bus."""
 
 CHUNKS = 2
 """Chunks of a pass, at most."""
@@ -40,7 +48,7 @@ class Sequencer(wiring.Component):
         fault_valid : In(1), fault : In(FAULT), of any unit; the first one counts.
         halt : In(1), stop with status OK. clear : Out(1), high while stopping. drained : In(1), no burst in flight.
         busy, finished : Out(1), finished is a pulse. fault_status : Out(8), fault_address : Out(48).
-        waits_for_write : Out(1). active : Out(5), unit i of `UNITS` is executing.
+        waits_for_write : Out(1). active : Out(7), unit i of `UNITS` is executing.
         chunk_<queue> : Out(1), chunk of the instruction that runs, for each of `QUEUES`.
         retired : Out(RETIRED) x 2, by chunk.
 
@@ -281,7 +289,7 @@ class Sequencer(wiring.Component):
                         self.retired[chunk].layer.eq(queue.running.layer),
                         self.retired[chunk]["pass"].eq(queue.running["pass"]),
                     ]
-        m.d.comb += self.active.eq(actives[0] | actives[1] | actives[2])
+        m.d.comb += self.active.eq(reduce(or_, actives))
         idle = []
         for chunk in range(CHUNKS):
             m.d.comb += self.retired[chunk].valid.eq(Cat(done[chunk]).any())

@@ -8,6 +8,7 @@ from ...arch.config import AcceleratorConfig
 from ...arch.formats import BLOCK
 from ...arch.isa import Status
 from ..interfaces import FAULT, lookup_port
+from ..rows.bursts import ROWS_REGION
 from .passes import JOB
 
 SETTINGS = data.StructLayout(
@@ -16,6 +17,7 @@ SETTINGS = data.StructLayout(
         "kv_base": 48,
         "program_base": 48,
         "length": 8,
+        "rows": ROWS_REGION,
         "job": JOB,
         "end_of_text": 31,
         "end_enable": 1,

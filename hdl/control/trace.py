@@ -10,7 +10,7 @@ from amaranth.lib.wiring import Out
 from ..interfaces import Interfaces
 from .decode import UNITS
 
-QUEUES = ("embedding", "vector", "engine")
+QUEUES = ("embedding", "vector", "engine", "store")
 """The sequencer's queues, whose instructions are shown."""
 
 BUS_CLASSES = ("stream", "auxiliary", "start", "consumer", "window", "memory", "appends", "walk", "end")
@@ -28,6 +28,7 @@ ARRAY_CLASSES = (
     "schedule",
     "vector",
     "embedding",
+    "rows",
     "writes",
     "issue",
     "start",
@@ -152,6 +153,7 @@ def connect_ledgers(
         "schedule": active["attention"],
         "vector": active["vector"] | active["cache"],
         "embedding": active["embedding"],
+        "rows": active["row_reader"] | active["row_writer"],
         "writes": sequencer.waits_for_write,
         "issue": sequencer.busy & ~sequencer.clear,
         "start": starter.busy,

@@ -1,4 +1,4 @@
-"""The AXI4 read master: long stream regions on id 0, single auxiliary beats on id 1."""
+"""The AXI4 read master: long stream regions on id 0, auxiliary reads of a few beats on id 1."""
 
 from amaranth import Cat, Module, Mux, ResetInserter, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from ...arch.config import AcceleratorConfig, derive
 from ...arch.isa import Status
 from ..axi import BURST_INCR, RESPONSE_OKAY, axi4_read
-from ..interfaces import FAULT, auxiliary_port
+from ..interfaces import AUXILIARY_BURST, FAULT, auxiliary_port
 
 REGION = data.StructLayout({"address": 48, "beats": 24, "scales": 9})
 """A contiguous stretch of memory, beat-aligned, one beat at least; a burst of it has at most `scales` scale beats."""
@@ -18,7 +18,10 @@ PAGE_BYTES = 4096
 
 STREAM_ID, AUXILIARY_ID = 0, 1
 AUXILIARY_DEPTH = 16
-"""Auxiliary reads in flight or waiting to be taken."""
+"""Auxiliary reads of a beat in flight or waiting to be taken."""
+
+AUXILIARY_BEATS = 64
+"""Beats of auxiliary reads, if they have several; there are never more reads than half as many."""
 
 
 def longest_burst(config: AcceleratorConfig) -> int:
@@ -71,21 +74,21 @@ class Reader(wiring.Component):
         m = Module()
         axi = self.axi
         in_flight = Signal(16)
-        auxiliary_held = Signal(range(AUXILIARY_DEPTH + 1))
-        auxiliary_in_flight = Signal(range(AUXILIARY_DEPTH + 1))
+        auxiliary_held = Signal(range(AUXILIARY_BEATS + 1))
+        auxiliary_in_flight = Signal(range(AUXILIARY_BEATS + 1))
         m.d.comb += [
             axi.arsize.eq((self.bus_bytes - 1).bit_length()),
             axi.arburst.eq(BURST_INCR),
             axi.rready.eq(1),
             self.drained.eq(~axi.arvalid & (in_flight == 0) & (auxiliary_in_flight == 0)),
         ]
-        burst, take_auxiliary = self._issue(m, in_flight, auxiliary_held)
+        burst, auxiliary = self._issue(m, in_flight, auxiliary_held)
         stream_beat, auxiliary_beat = self._receive(m)
         popped = self.auxiliary.i_beat.valid & self.auxiliary.i_beat.ready
         m.d.sync += [
             in_flight.eq(in_flight + burst - stream_beat),
-            auxiliary_in_flight.eq(auxiliary_in_flight + take_auxiliary - auxiliary_beat),
-            auxiliary_held.eq(Mux(self.clear, auxiliary_in_flight, auxiliary_held + take_auxiliary - popped)),
+            auxiliary_in_flight.eq(auxiliary_in_flight + auxiliary - auxiliary_beat),
+            auxiliary_held.eq(Mux(self.clear, auxiliary_in_flight, auxiliary_held + auxiliary - popped)),
         ]
         return m
 
@@ -105,7 +108,7 @@ class Reader(wiring.Component):
         free = Signal()
         fits = Signal()
         burst = Signal(9)
-        take_auxiliary = Signal()
+        auxiliary = Signal(range(AUXILIARY_BURST + 1))
         last = Signal()
         m.d.comb += [
             room.eq(PAGE_BYTES // bus - address[shift:12]),
@@ -125,10 +128,17 @@ class Reader(wiring.Component):
         with m.If(axi.arready):
             m.d.sync += axi.arvalid.eq(0)
         wanted = self.auxiliary.o_address
-        m.d.comb += wanted.ready.eq(free & (auxiliary_held < AUXILIARY_DEPTH) & ~self.clear)
+        # Single beats are as many as reads may be, longer ones as long as there is room for a longest one.
+        most_held = Mux(wanted.payload.beats == 1, AUXILIARY_DEPTH - 1, AUXILIARY_BEATS - AUXILIARY_BURST)
+        m.d.comb += wanted.ready.eq(free & (auxiliary_held <= most_held) & ~self.clear)
         with m.If(wanted.valid & wanted.ready):
-            m.d.comb += take_auxiliary.eq(1)
-            m.d.sync += [axi.arvalid.eq(1), axi.araddr.eq(wanted.payload), axi.arlen.eq(0), axi.arid.eq(AUXILIARY_ID)]
+            m.d.comb += auxiliary.eq(wanted.payload.beats)
+            m.d.sync += [
+                axi.arvalid.eq(1),
+                axi.araddr.eq(wanted.payload.address),
+                axi.arlen.eq(wanted.payload.beats - 1),
+                axi.arid.eq(AUXILIARY_ID),
+            ]
         with m.Elif(free & sized & fits & (bursts < self.config.bus.outstanding) & ~self.clear):
             m.d.comb += burst.eq(size)
             m.d.sync += [
@@ -144,24 +154,27 @@ class Reader(wiring.Component):
         m.d.sync += bursts.eq(bursts + (burst != 0) - last)
         with m.If(self.clear):
             m.d.sync += [left.eq(0), sized.eq(0)]
-        landed = self._remember(m, burst != 0, take_auxiliary, Cat(address, scales), last)
+        landed = self._remember(m, burst != 0, auxiliary != 0, Cat(address, scales), last)
         m.d.sync += scales_in_flight.eq(
             scales_in_flight + Mux(burst != 0, scales, 0) - Mux(last, landed, 0),
         )
-        return burst, take_auxiliary
+        return burst, auxiliary
 
-    def _remember(self, m: Module, asked: Value, auxiliary: Signal, burst: Value, last: Signal) -> Value:
+    def _remember(self, m: Module, asked: Value, auxiliary: Value, burst: Value, last: Signal) -> Value:
         """Remember every burst until its last beat: its address, for error reports, and its scales; return those."""
         fifos = {}
-        for name, width, depth in (("stream", 57, self.config.bus.outstanding), ("auxiliary", 48, AUXILIARY_DEPTH)):
+        for name, width, depth in (
+            ("stream", 57, self.config.bus.outstanding),
+            ("auxiliary", 48, AUXILIARY_BEATS // 2),
+        ):
             fifos[name] = m.submodules[f"{name}_bursts"] = SyncFIFOBuffered(width=width, depth=depth + 1)
         m.d.comb += [
             fifos["stream"].w_en.eq(asked),
             fifos["stream"].w_data.eq(burst),
             fifos["stream"].r_en.eq(last),
             fifos["auxiliary"].w_en.eq(auxiliary),
-            fifos["auxiliary"].w_data.eq(self.auxiliary.o_address.payload),
-            fifos["auxiliary"].r_en.eq(self.axi.rvalid & (self.axi.rid == AUXILIARY_ID)),
+            fifos["auxiliary"].w_data.eq(self.auxiliary.o_address.payload.address),
+            fifos["auxiliary"].r_en.eq(self.axi.rvalid & self.axi.rlast & (self.axi.rid == AUXILIARY_ID)),
         ]
         self._fault_addresses = fifos["stream"].r_data[:48], fifos["auxiliary"].r_data
         return fifos["stream"].r_data[48:]
@@ -171,7 +184,7 @@ class Reader(wiring.Component):
         axi = self.axi
         stream_beat = Signal()
         auxiliary_beat = Signal()
-        responses = SyncFIFOBuffered(width=self.bus_bytes * 8, depth=AUXILIARY_DEPTH)
+        responses = SyncFIFOBuffered(width=self.bus_bytes * 8, depth=AUXILIARY_BEATS)
         m.submodules.responses = ResetInserter(self.clear)(responses)
         m.d.comb += [
             stream_beat.eq(axi.rvalid & (axi.rid == STREAM_ID)),

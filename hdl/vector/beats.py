@@ -21,7 +21,7 @@ class BeatCutter(wiring.Component):
     Members
     -------
     start : In(1), pulse: deliver `count` parts
-    count : In(20), 1 at least
+    count : In(24), 1 at least
     i : In(stream.Signature(beat_bits))
     o : Out(stream.Signature(part_bits))
 
@@ -40,7 +40,7 @@ class BeatCutter(wiring.Component):
         super().__init__(
             {
                 "start": In(1),
-                "count": In(20),
+                "count": In(24),
                 "i": In(stream.Signature(beat_bits)),
                 "o": Out(stream.Signature(part_bits)),
             }
@@ -50,7 +50,7 @@ class BeatCutter(wiring.Component):
         m = Module()
         beat = Signal(self.parts * self.part_bits, reset_less=True)
         here = Signal(range(self.parts + 1))
-        left = Signal(20)
+        left = Signal(24)
         step = Signal()
         m.d.comb += [
             self.o.valid.eq(here != 0),

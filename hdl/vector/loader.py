@@ -1,4 +1,4 @@
-"""LOAD: float32 from the stream into the parameter memory."""
+"""Float32 from beats into a memory: LOAD's into the parameter memory, LOAD_ROWS' into the scratchpad."""
 
 from amaranth.hdl import C, Module, Signal, Value
 from amaranth.lib import stream, wiring
@@ -17,28 +17,30 @@ class Loader(wiring.Component):
     Parameters
     ----------
     interfaces : Interfaces
+    address : range
+        Word addresses of the memory.
 
     Members
     -------
     start : In(1), pulse
-    n : In(20), floats, a multiple of 32
+    n : In(24), floats, a multiple of 32
     address : In(20), of the first word
     i : In(stream.Signature(W * 8))
-    pm : Out(write_port), one mask bit a lane
+    write : Out(write_port), one mask bit a lane
     done : Out(1)
     """
 
-    def __init__(self, interfaces: Interfaces) -> None:
+    def __init__(self, interfaces: Interfaces, *, address: range) -> None:
         self.bus_bits = interfaces.bus_bytes * 8
         self.lanes = interfaces.lanes
         self.step = min(self.lanes, interfaces.bus_bytes // 4)
         super().__init__(
             {
                 "start": In(1),
-                "n": In(20),
+                "n": In(24),
                 "address": In(20),
                 "i": In(stream.Signature(self.bus_bits)),
-                "pm": Out(write_port(interfaces.pm_address, interfaces.vector, self.lanes)),
+                "write": Out(write_port(address, interfaces.vector, self.lanes)),
                 "done": Out(1),
             }
         )
@@ -51,15 +53,15 @@ class Loader(wiring.Component):
         part_bits = bits_for(parts)
         steps = self.n >> bits_for(self.step)
         place = Signal(20 + part_bits)
-        left = Signal(20)
+        left = Signal(24)
         m.d.comb += [
             cutter.start.eq(self.start),
             cutter.count.eq(steps),
             cutter.o.ready.eq(1),
-            self.pm.en.eq(cutter.o.valid),
-            self.pm.address.eq(place[part_bits:]),
-            self.pm.mask.eq(C((1 << self.step) - 1, self.lanes) << (place[:part_bits] * self.step)),
-            Value.cast(self.pm.data).eq(cutter.o.payload.replicate(parts)),
+            self.write.en.eq(cutter.o.valid),
+            self.write.address.eq(place[part_bits:]),
+            self.write.mask.eq(C((1 << self.step) - 1, self.lanes) << (place[:part_bits] * self.step)),
+            Value.cast(self.write.data).eq(cutter.o.payload.replicate(parts)),
         ]
         with m.If(cutter.o.valid):
             m.d.sync += [place.eq(place + 1), left.eq(left - 1)]

@@ -88,8 +88,8 @@ class VectorUnit(wiring.Component):
 
     def _stream_operands(self, m: Module, control: VectorControl, rope: RopeTable) -> None:
         """Loader and rope table ask for beats only while it is their turn."""
-        m.submodules.loader = loader = Loader(self.interfaces)
-        connect(m, loader.pm, flipped(self.pm_write))
+        m.submodules.loader = loader = Loader(self.interfaces, address=self.interfaces.pm_address)
+        connect(m, loader.write, flipped(self.pm_write))
         command = control.command
         m.d.comb += [
             loader.start.eq(control.load),

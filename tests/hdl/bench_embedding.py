@@ -13,7 +13,7 @@ from celosia.arch.config import AcceleratorConfig, derive
 from celosia.arch.formats import BLOCK, WeightFormat
 from celosia.arch.isa import Instruction, Opcode, Status
 from celosia.arch.layout import MatmulLayout
-from celosia.hdl.interfaces import COMMAND, FAULT
+from celosia.hdl.interfaces import AUXILIARY_READ, COMMAND, FAULT
 from tests.harness.bench import Bench, bench_parameters, bench_random
 from tests.harness.layouts import unpack
 
@@ -33,7 +33,7 @@ class Surroundings:
         self.written: dict[int, int] = {}
         self.faults: list[Any] = []
         self.done = 0
-        self.addresses = bench.sink("memory__o_address", stall=stall)
+        self.addresses = bench.sink("memory__o_address", shape=AUXILIARY_READ, stall=stall)
         self.beats = bench.source("memory__i_beat", stall=stall)
         self.commands = bench.source("i", shape=COMMAND)
         dut.image_base.value = IMAGE_BASE
@@ -56,9 +56,9 @@ class Surroundings:
             dut.tokens__data.value = (
                 self.tokens.get(int(dut.tokens__address.value), noise) if int(dut.tokens__en.value) else noise
             )
-            for address in self.addresses.received:
-                start = address - IMAGE_BASE - TABLE
-                assert start % bus == 0 and 0 <= start < len(self.image), f"read of {address:#x}"
+            for read in self.addresses.received:
+                start = read["address"] - IMAGE_BASE - TABLE
+                assert start % bus == 0 and 0 <= start < len(self.image) and read["beats"] == 1, f"read of {read}"
                 self.beats.send([int.from_bytes(self.image[start : start + bus], "little")])
             self.addresses.received = []
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from celosia.arch.config import AcceleratorConfig, Array, Bus, Cache, Control, Stream, Vector
 from celosia.compare import Comparison
-from celosia.driver.compiler import CompiledModel, compile_model
+from celosia.driver.compiler import CompiledModel, CompiledProgram, compile_model
 from celosia.driver.device import AcceleratorError, Job, JobResult
 from celosia.driver.golden_accelerator import GoldenAccelerator
 from celosia.driver.registers import RegisterAccelerator
@@ -80,7 +80,7 @@ class Pair:
     """
 
     def __init__(
-        self, compiled: CompiledModel, *, latency: int = LATENCY_CYCLES, memory: MemoryModel | None = None
+        self, compiled: CompiledProgram, *, latency: int = LATENCY_CYCLES, memory: MemoryModel | None = None
     ) -> None:
         self.compiled = compiled
         size = memory_bytes_for(compiled.config, compiled.memory.total_bytes)
@@ -92,7 +92,7 @@ class Pair:
         self.recordings: list[Recording] = []
         self.load(self.compiled)
 
-    def load(self, compiled: CompiledModel) -> None:
+    def load(self, compiled: CompiledProgram) -> None:
         """Load both, once; the cache of both is poison."""
         assert compiled is self.compiled
         self.rtl.load(compiled)
@@ -104,6 +104,15 @@ class Pair:
         """Forget what is in the cache of both."""
         self.golden.machine.memory[len(self.compiled.image) :] = POISON
         self.device.memory[len(self.compiled.image) :] = POISON
+
+    def write(self, offset: int, data: np.ndarray) -> None:
+        """Write bytes to the memory of both."""
+        self.rtl.write(offset, data)
+        self.golden.write(offset, data)
+
+    def read(self, offset: int, size: int) -> np.ndarray:
+        """Bytes of the RTL's memory."""
+        return self.rtl.read(offset, size)
 
     def open(self, sequence: int, pages: tuple[int, ...]) -> None:
         """Open a sequence on both."""

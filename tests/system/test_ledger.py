@@ -82,7 +82,8 @@ def test_intervals_are_ordered_and_as_long_as_the_units_were_busy(whole):
     assert ledger.dropped == 0
     for unit, name in enumerate(UNITS):
         mine = ledger.intervals[ledger.intervals["unit"] == unit]
-        assert len(mine) > 0, name
+        # A model touches no rows in memory.
+        assert (len(mine) == 0) == name.startswith("row_"), name
         lengths = mine["end"].astype(np.int64) - mine["begin"].astype(np.int64)
         assert (lengths > 0).all()
         assert (mine["begin"][1:] >= mine["end"][:-1]).all(), name
@@ -121,15 +122,15 @@ def test_prompts_keep_the_bus_waiting_for_the_consumer(compiled):
 
 def test_phases_run_and_say_why_others_do_not(compiled):
     phases = Plan(compiled).build()
-    assert [p.name for p in phases if p.job is None] == [
+    skipped = [
         *(f"decode@{c}" for c in (256, 2048) if c > compiled.context),
         *(f"prompt@{c}" for c in (128,) if c > compiled.context),
-        "product 1024x1024x1024",
     ]
+    assert [p.name for p in phases if p.job is None] == skipped
     assert all(phase.reason for phase in phases if phase.job is None)
-    run = run_bench(compiled, phases=[p for p in phases if p.kind in ("attention", "unit", "product")])
+    run = run_bench(compiled, phases=[p for p in phases if p.job is None or p.kind in ("attention", "unit")])
     names = {measured.phase.name: measured for measured in run.measured}
-    assert [phase.name for phase in run.skipped] == ["product 1024x1024x1024"]
+    assert [phase.name for phase in run.skipped] == skipped
     assert {"softmax", "norm", "rope", "gate", "quantize"} <= set(names)
     for name in ("norm", "rope", "gate", "quantize"):
         measured = names[name]

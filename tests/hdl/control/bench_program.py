@@ -8,6 +8,7 @@ import cocotb
 
 from celosia.arch.config import derive
 from celosia.arch.isa import INSTRUCTION_BYTES
+from celosia.hdl.interfaces import AUXILIARY_READ
 from tests.harness.bench import Bench, bench_parameters
 from tests.hdl.stream.configs import CONFIGS
 
@@ -20,7 +21,7 @@ async def loads_programs(dut: Any) -> None:
     config = CONFIGS[parameters["config"]]
     bus, words = derive(config).bus_bytes, config.control.program_words
     bench = await Bench.start(dut, limit=100_000)
-    addresses = bench.sink("memory__o_address", stall=parameters["stall"])
+    addresses = bench.sink("memory__o_address", shape=AUXILIARY_READ, stall=parameters["stall"])
     beats = bench.source("memory__i_beat", stall=parameters["stall"])
     dut.load.value = 0
     for length in (1, 2, 3, words - 1, words):
@@ -31,8 +32,8 @@ async def loads_programs(dut: Any) -> None:
         dut.load.value = 0
         asked = 0
         while not int(dut.done.value):
-            for address in addresses.received:
-                assert address == BASE + asked * bus
+            for read in addresses.received:
+                assert read == {"address": BASE + asked * bus, "beats": 1}
                 beats.send([int.from_bytes(padded[asked * bus : (asked + 1) * bus], "little")])
                 asked += 1
             addresses.received = []

@@ -8,6 +8,7 @@ from typing import Any
 
 import cocotb
 
+from celosia.arch.config import derive
 from celosia.arch.isa import Flag, Instruction, Opcode, Status
 from celosia.hdl.control.decode import EXECUTED_BY
 from celosia.hdl.control.issue import PIPELINED
@@ -220,8 +221,14 @@ async def refuses_illegal_instructions(dut: Any) -> None:
     good, append = Instruction(Opcode.MATMUL, n=32, k=1), Instruction(Opcode.APPEND)
     before = [good, replace(append, flags=Flag.SECOND), replace(good, flags=Flag.SECOND), append]
     taken = 6 if vector.chunks == 2 else 3
+    beat = derive(around.config).bus_bytes
+    load, store = (Instruction(opcode, n=32) for opcode in (Opcode.LOAD_ROWS, Opcode.STORE_ROWS))
     for bad in (
-        13,
+        15,
+        *(replace(rows, **wrong) for rows in (load, store) for wrong in ({"n": 0}, {"n": 33}, {"base": beat // 2})),
+        replace(load, stride=3 * beat + 4),
+        replace(load, dst=vector.scratchpad_words),
+        replace(store, src=vector.scratchpad_words),
         replace(good, format=3),
         replace(good, n=0),
         replace(good, k=0),

@@ -93,6 +93,7 @@ async def ring(bench: Bench, around: Surroundings, job: dict[str, int], halt_aft
     """One job from the doorbell to the start, with settings of its own."""
     random, dut = bench.random, around.dut
     settings: dict[str, Any] = {name: random.getrandbits(48) for name in ("image_base", "kv_base", "program_base")}
+    settings["rows"] = {"base": random.getrandbits(48), "bytes": random.getrandbits(48)}
     settings |= {"length": random.getrandbits(8), "job": job, "end_of_text": random.getrandbits(31), "end_enable": 1}
     around.loads, around.starts, around.faults, around.halts = 0, [], [], []
     around.looked_up, around.sequence = set(), job["sequence"]

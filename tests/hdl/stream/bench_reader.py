@@ -10,7 +10,7 @@ from cocotbext.axi import AxiRamRead, AxiReadBus
 
 from celosia.arch.config import derive
 from celosia.arch.isa import Status
-from celosia.hdl.interfaces import FAULT
+from celosia.hdl.interfaces import AUXILIARY_BURST, AUXILIARY_READ, FAULT
 from celosia.hdl.stream.reader import REGION, longest_burst
 from tests.harness.bench import Bench, bench_parameters, bench_random
 from tests.harness.layouts import unpack
@@ -32,7 +32,7 @@ class Reading:
         self.dut, self.bench, self.bus = dut, bench, derive(config).bus_bytes
         self.data = bench_random("contents").randbytes(SIZE)
         self.regions = bench.source("i", shape=REGION, stall=stall)
-        self.asked = bench.source("auxiliary__o_address", stall=stall)
+        self.asked = bench.source("auxiliary__o_address", shape=AUXILIARY_READ, stall=stall)
         self.answers = bench.sink("auxiliary__i_beat", stall=stall)
         self.expected: list[int] = []
         self.beats: list[int] = []
@@ -52,11 +52,16 @@ class Reading:
         self.regions.send([{"address": address, "beats": beats, "scales": scales}])
         self.expected += [self.word(address + i * self.bus) for i in range(beats)]
 
-    def auxiliary(self, count: int) -> list[int]:
-        """Ask for random single beats; returns them."""
-        addresses = [ORIGIN + self.bench.random.randrange(SIZE // self.bus) * self.bus for _ in range(count)]
-        self.asked.send(addresses)
-        return [self.word(address) for address in addresses]
+    def auxiliary(self, count: int, longest: int = AUXILIARY_BURST) -> list[int]:
+        """Ask `count` times for some beats in a row, half of the times for one; returns them."""
+        random, wanted = self.bench.random, []
+        for _ in range(count):
+            beats = random.choice([1, random.randint(1, longest)])
+            page, most = random.randrange(SIZE // 4096), 4096 // self.bus
+            address = ORIGIN + page * 4096 + random.randrange(most - beats + 1) * self.bus
+            self.asked.send([{"address": address, "beats": beats}])
+            wanted += [self.word(address + i * self.bus) for i in range(beats)]
+        return wanted
 
     async def _run(self) -> None:
         dut, edge, random = self.dut, RisingEdge(self.dut.clk), bench_random("consumer")
@@ -150,7 +155,7 @@ async def drains_and_starts_clean(dut: Any) -> None:
     answering = memory(dut, reading, stall=0.2, latency=20)
     for _ in range(15):
         reading.region(300)
-        reading.auxiliary(12)
+        reading.auxiliary(12, 3)  # all of it has room in the reader
         # Answers stay in the reader: a clear takes them away, which a sink would not forgive.
         sink, reading.answers.sample = reading.answers.sample, lambda: None
         reading.answers.stall = 0.999
@@ -166,7 +171,7 @@ async def drains_and_starts_clean(dut: Any) -> None:
         reading.beats, reading.expected = [], []
         reading.region(40)
         wanted = reading.auxiliary(3)
-        assert await bench.receive(reading.answers, 3) == wanted
+        assert await bench.receive(reading.answers, len(wanted)) == wanted
         await bench.until(lambda: len(reading.beats) >= 40)
         assert reading.beats == reading.expected
         await bench.cycles(100)
@@ -182,8 +187,26 @@ async def reports_errors_of_both(dut: Any) -> None:
     for bad, reported in ((stream + (beats + 1) * reading.bus, stream + beats * reading.bus), (single, single)):
         answering.errors = frozenset([bad])
         reading.regions.send([{"address": stream, "beats": 4 * beats, "scales": 0}])
-        reading.asked.send([single + i * reading.bus for i in (3, 2, 0, 1)])
+        reading.asked.send([{"address": single + i * reading.bus, "beats": 1} for i in (3, 2, 0, 1)])
         await bench.receive(reading.answers, 4)
         await bench.cycles(500)
         assert reading.faults == [{"status": Status.BUS_READ, "address": reported}]
         reading.faults = []
+    answering.errors = frozenset([single + 2 * reading.bus])
+    reading.asked.send([{"address": single, "beats": 4}, {"address": single, "beats": 1}])
+    await bench.receive(reading.answers, 5)
+    await bench.cycles(5)
+    assert reading.faults == [{"status": Status.BUS_READ, "address": single}], "a burst is named by its first beat"
+
+
+@cocotb.test()
+async def auxiliary_bursts_hide_the_latency(dut: Any) -> None:
+    """48 beats and more are in flight, so that 40 cycles of latency cost nothing but once."""
+    bench = await Bench.start(dut, limit=10_000)
+    reading = Reading(dut, bench, stall=0.0)
+    memory(dut, reading, latency=40)
+    reads = [{"address": ORIGIN + i * AUXILIARY_BURST * reading.bus, "beats": AUXILIARY_BURST} for i in range(30)]
+    start = bench.cycle
+    reading.asked.send(reads)
+    await bench.receive(reading.answers, 30 * AUXILIARY_BURST)
+    assert bench.cycle - start < 30 * AUXILIARY_BURST + 60

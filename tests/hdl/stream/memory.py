@@ -11,6 +11,8 @@ from typing import Any
 import cocotb
 from cocotb.triggers import RisingEdge
 
+from celosia.hdl.interfaces import AUXILIARY_BURST
+
 PAGE = 4096
 SLAVE_ERROR = 2
 
@@ -120,7 +122,7 @@ class ReadMemory:
         beats = length + 1
         assert 1 << size == self.bus_bytes and kind == 1, f"size {size}, burst type {kind}"
         assert address % self.bus_bytes == 0, f"burst at {address:#x} is not aligned"
-        assert beats <= (self.burst_beats if id_ == 0 else 1), f"burst of {beats} beats for ID {id_}"
+        assert beats <= (self.burst_beats if id_ == 0 else AUXILIARY_BURST), f"burst of {beats} beats for ID {id_}"
         assert address // PAGE == (address + beats * self.bus_bytes - 1) // PAGE, f"{address:#x}+{beats} crosses 4 KiB"
         due = self.cycle + self.latency + (self.random.randrange(self.latency + 1) if self.stall else 0)
         self.queues[id_].append(Burst(id_, address, beats, due))

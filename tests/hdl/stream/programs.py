@@ -74,12 +74,15 @@ def random_program(config: AcceleratorConfig, random: Random) -> tuple[list[Inst
     program = [Instruction(Opcode.EMBED, n=10, k=1), _operand(config, random, 0)]
     if config.vector.chunks > 1:
         program += [Instruction(Opcode.EMBED, flags=Flag.SECOND, n=10, k=1), _operand(config, random, 0, Flag.SECOND)]
+    chunks = (Flag(0), Flag.SECOND)[: config.vector.chunks]
+    program += [Instruction(Opcode.LOAD_ROWS, flags=flags, n=32) for flags in chunks]
     split = random.randint(1, LAYERS - 1)
     for first, end in ((0, split), (split, LAYERS)):
         program.append(Instruction(Opcode.LOOP, k=first, n=end))
         start = len(program)
         program += _body(config, random, first, paging, ceil_div(most_groups, random.randint(1, 3)))
         program.append(Instruction(Opcode.NEXT, src=start))
+    program += [Instruction(Opcode.STORE_ROWS, flags=flags, n=32) for flags in chunks]
     program += [_operand(config, random, 0, Flag.HEAD) for _ in range(2)]
     program += [_matmul(config, random, 0, Flag.HEAD), Instruction(Opcode.SAMPLE, flags=Flag.HEAD)]
     return [*program, Instruction(Opcode.END)], cache.page_bytes

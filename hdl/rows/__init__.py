@@ -1,0 +1,1 @@
+"""Rows in memory: LOAD_ROWS and STORE_ROWS."""
