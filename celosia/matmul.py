@@ -75,11 +75,7 @@ def matmul(
     if weight_format not in BLOCK_FORMATS:
         raise RequestError(f"weight_format is {weight_format!r}: it must be one of {', '.join(BLOCK_FORMATS)}")
     x = _matrix("rows", rows)
-    tensor = weights
-    if not isinstance(tensor, WeightTensor):
-        w = _matrix("weights", weights)
-        # The machine has no subnormal and no -0 (docs/numerics.md, 1).
-        tensor = WeightTensor("weights", "F32", w.shape, np.where(np.abs(w) < np.finfo(np.float32).tiny, 0, w))
+    tensor = weights if isinstance(weights, WeightTensor) else _tensor(_matrix("weights", weights))
     if tensor.shape[1] != x.shape[1]:
         raise RequestError(
             f"rows are {x.shape[0]} x {x.shape[1]}, weights {tensor.shape[0]} x {tensor.shape[1]}: both need the same "
@@ -118,6 +114,12 @@ def _measured(compiled: CompiledProduct, accelerator: VerifiedAccelerator, jobs:
         "cycles": cycles,
         "mac_utilization": compiled.macs / (cycles * derive(compiled.config).macs),
     }
+
+
+def _tensor(values: NDArray[np.float32]) -> WeightTensor:
+    """Float weights as the compiler takes them: without subnormals and -0 (docs/numerics.md, 1)."""
+    kept = np.where(np.abs(values) < np.finfo(np.float32).tiny, np.float32(0), values)
+    return WeightTensor("weights", "F32", kept.shape, kept)
 
 
 def _matrix(name: str, values: ArrayLike) -> NDArray[np.float32]:
