@@ -8,13 +8,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test lint types clean
+.PHONY: help demo test lint types tables clean
 
 help:
 	@echo "make demo   generate an accelerator, compile the embedded model, run it on the RTL, compare with golden"
 	@echo "make test   the whole test suite (JOBS=$(JOBS) workers)"
 	@echo "make lint   ruff: rules and format"
 	@echo "make types  mypy on the built wheel, where the subpackages lie as users import them"
+	@echo "make tables installs place and route for all FPGA families (110 MB) and renews docs/synthesis.md: hours of a core"
 	@echo "make clean  remove build products (the virtual environment and the user's cache stay)"
 
 demo: $(STAMP)
@@ -33,6 +34,10 @@ types: $(STAMP)
 	@$(BIN)/python -m zipfile -e build/types/*.whl build/types/site
 	@MYPYPATH=build/types/site $(BIN)/mypy --package celosia
 
+tables: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[synth]'
+	@$(BIN)/celosia synth --table docs/synthesis.md
+
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -46,5 +51,5 @@ $(STAMP): pyproject.toml constraints.txt
 		{ echo "$(PYTHON) cannot make virtual environments: install its venv package (Debian: apt install python3-venv)" >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing pinned packages into $(VENV) (about a minute the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,synth,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,dev]'
 	@touch $@

@@ -5,15 +5,19 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from .harness import INPUT, OUTPUT, PARITY
 
 _HARNESS = (f"{INPUT}__", f"{OUTPUT}__", f"{PARITY}__")
-MADE_BY_YOSYS = re.compile(r"\$|_(LUT4|PFUMX|L6MUX21|CCU2C|TRELLIS_FF|TRELLIS_DPR16X4|MULT18X18D|DP16KD|PDPW16KD)_")
-"""Names of wires that we did not name."""
-_LUT = re.compile(r"LUT\d")
+MADE_BY_YOSYS = re.compile(r"\$|_[A-Z]")
+"""Names of wires that we did not name: Yosys appends types of cells, in capitals, which ours never have."""
+MULTIPLIER_CPES = "CC_MULT, in CPEs"
+"""What `Netlist.count` has for the multipliers of GateMate, whose size is a parameter."""
+_LUT = re.compile(r"LUT\d|L2T\d")
+LUT_OUTPUTS = ("Z", "O", "F")
+_PACKED = re.compile(r"_(DFF)?LC$")
+"""What nextpnr-ice40 appends to a LUT or flip-flop when it makes a logic cell of it."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +27,14 @@ class Count:
     Attributes:
         lut: lookup tables, those that carry chains and distributed RAM occupy included.
         ff: flip-flops of the fabric, those inside DSPs and block RAM not included.
-        dsp: multiplier blocks (ECP5: 18 x 18; UltraScale+: DSP48E2).
-        block_ram: memory blocks (ECP5: 18 Kbit; UltraScale+: 36 Kbit, an 18 Kbit half counts 0.5).
+        dsp: multiplier blocks, those that hold two smaller ones counted by what is used of them.
+        block_ram: memory blocks, a half counts 0.5; how large one is says `families.Target.block_ram`.
         carry_lut, ram_lut: the part of `lut` that is carry chains and distributed RAM or shift registers.
     """
 
     lut: int
     ff: int
-    dsp: int
+    dsp: float
     block_ram: float
     carry_lut: int
     ram_lut: int
@@ -41,50 +45,21 @@ class Resources:
     """What cells of a family count as.
 
     Attributes:
-        lut, carry, ram, block_ram: cell type to how many LUTs, or blocks, one of them takes.
-        ff, dsp: cell types.
+        lut, carry, ram, block_ram, dsp: cell type to how many LUTs, or blocks, one of them takes.
+        ff: cell types.
     """
 
     lut: Mapping[str, int]
     carry: Mapping[str, int]
     ram: Mapping[str, int]
     block_ram: Mapping[str, float]
+    dsp: Mapping[str, float]
     ff: frozenset[str]
-    dsp: frozenset[str]
 
-
-# A CCU2C is a slice's two LUTs; a 16 x 4 RAM takes two slices for its bits and one for its write port.
-ECP5_RESOURCES = Resources(
-    lut={"LUT4": 1},
-    carry={"CCU2C": 2},
-    ram={"TRELLIS_DPR16X4": 6},
-    block_ram={"DP16KD": 1, "PDPW16KD": 1},
-    ff=frozenset({"TRELLIS_FF"}),
-    dsp=frozenset({"MULT18X18D"}),
-)
-
-# CARRY8 sits beside the LUTs that feed it, which are counted themselves.
-XCUP_RESOURCES = Resources(
-    lut={"INV": 1} | {f"LUT{inputs}": 1 for inputs in range(1, 7)},
-    carry={},
-    ram={
-        "SRL16E": 1,
-        "SRLC16E": 1,
-        "SRLC32E": 1,
-        "RAM32X1S": 1,
-        "RAM64X1S": 1,
-        "RAM32X1D": 2,
-        "RAM64X1D": 2,
-        "RAM128X1D": 4,
-        "RAM32M": 4,
-        "RAM64M": 4,
-        "RAM32M16": 8,
-        "RAM64M8": 8,
-    },
-    block_ram={"RAMB18E2": 0.5, "RAMB36E2": 1},
-    ff=frozenset({"FDRE", "FDSE", "FDCE", "FDPE"}),
-    dsp=frozenset({"DSP48E2"}),
-)
+    @property
+    def logic(self) -> list[str]:
+        """Cells without state: what a path between registers, memories and multipliers goes through."""
+        return [*self.lut, *self.carry]
 
 
 class Netlist:
@@ -115,6 +90,15 @@ class Netlist:
         # The harness first, then the signal that Yosys named the cell after: others are ports that it passes through.
         return min(names, key=lambda name: (not name.startswith(_HARNESS), _rank(cell, name), len(name)))
 
+    def packed_register(self, cell: str) -> str | None:
+        """The same for a cell of the placed design, which may be a LUT with the flip-flop behind it."""
+        name = _PACKED.sub("", cell)
+        if name in self._cells and _LUT.search(self.types[name]):
+            driven = set(self._bits(name, *LUT_OUTPUTS))
+            behind = (other for other in self.types if not driven.isdisjoint(self._bits(other, "D", "DI")))
+            name = next(behind, name)
+        return self.register(name)
+
     def count(self) -> dict[str, int]:
         """Cells of the unit by type, the harness left out: its registers, and the XOR gates before its parity."""
         registers = [name for name in self.types if (self.register(name) or "").startswith(_HARNESS)]
@@ -123,10 +107,12 @@ class Netlist:
         gates = [
             name
             for name, kind in self.types.items()
-            if _LUT.match(kind) and not folded.isdisjoint(self._bits(name, "Z", "O"))
+            if _LUT.search(kind) and not folded.isdisjoint(self._bits(name, *LUT_OUTPUTS))
         ]
         left_out = {*registers, *gates}
-        return dict(Counter(kind for name, kind in self.types.items() if name not in left_out))
+        counted = Counter(kind for name, kind in self.types.items() if name not in left_out)
+        counted[MULTIPLIER_CPES] = sum(map(_multiplier_cpes, self._cells.values()))
+        return dict(+counted)
 
     def _bits(self, cell: str, *ports: str) -> list[int]:
         connections = self._cells[cell]["connections"]
@@ -141,9 +127,17 @@ def _rank(cell: str, name: str) -> int:
     return 0 if cell.startswith(signal) else 1
 
 
-def load_netlist(file: Path, top: str) -> Netlist:
+def _multiplier_cpes(cell: Mapping[str, Any]) -> int:
+    """CPEs of a GateMate multiplier: two by two bits each, and one more row and column; as nextpnr builds it."""
+    if cell["type"] != "CC_MULT":
+        return 0
+    a, b = (int(cell["parameters"][name], 2) for name in ("A_WIDTH", "B_WIDTH"))
+    return ((a + 1) // 2 + 1) * ((b + 1) // 2 + 1)
+
+
+def load_netlist(text: bytes, top: str) -> Netlist:
     """Read ``write_json`` output."""
-    return Netlist(json.loads(file.read_text())["modules"][top])
+    return Netlist(json.loads(text)["modules"][top])
 
 
 def area(cells: Mapping[str, int], resources: Resources) -> Count:
@@ -156,7 +150,7 @@ def area(cells: Mapping[str, int], resources: Resources) -> Count:
     return Count(
         lut=int(total(resources.lut)) + carry + ram,
         ff=sum(number for kind, number in cells.items() if kind in resources.ff),
-        dsp=sum(number for kind, number in cells.items() if kind in resources.dsp),
+        dsp=total(resources.dsp),
         block_ram=total(resources.block_ram),
         carry_lut=carry,
         ram_lut=ram,

@@ -1,61 +1,43 @@
-"""`celosia synth`: area of a unit on a target and, on ECP5, how fast it is and why not faster."""
+"""`celosia synth`: area of a unit on a target and, where nextpnr places it, how fast it is and why not faster."""
 
+import gzip
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from amaranth.back import verilog
-from amaranth.lib import wiring
 
 from ..arch.config import AcceleratorConfig
 from ..hdl.verilog import plain_names
 from .errors import SynthesisError
+from .families import TARGETS, Placement, Target, Totals
 from .harness import TimingHarness
-from .netlist import ECP5_RESOURCES, XCUP_RESOURCES, Count, Resources, area, load_netlist
+from .hints import hint
+from .netlist import Count, area, load_netlist
 from .timing import CriticalPath, read_timing
-from .tools import nextpnr_package, run_nextpnr, run_yosys, version, yosys_package
+from .tools import check_nextpnr, run_nextpnr, run_yosys, version, yosys_package
 from .units import ACCELERATOR, find_unit
 
 TOP = "top"
-READER_VERSION = "3"
+RESULT, NETLIST = "result.json", "netlist.json.gz"
+"""What an entry of the cache keeps."""
+READER_VERSION = "4"
 """Of what is read from netlist and report: part of the key of cached results."""
 GOAL_MHZ = 80.0
 """What every unit must reach on ECP5, speed grade 6."""
+COMMON = ("--seed", "1", "--freq", "100", "--json", "netlist.json", "--report", "report.json", "--timing-allow-fail")
+"""Arguments of every nextpnr."""
+_LEVELS = re.compile(r"Longest topological path in \S+ \(length=(\d+)\)")
 
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int, str], None]
+"""Steps done, steps, and what is being done."""
 Cached = Callable[[str, str, Callable[[Path], None]], Path]
 """Kind, key and what fills the folder; returns the folder: `sim.cache.cached_build`, handed in by the caller."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """A family of FPGAs.
-
-    Attributes:
-        synthesis: the Yosys pass.
-        resources: which cells count as what.
-        place: arguments of nextpnr; empty where there is none.
-    """
-
-    synthesis: str
-    resources: Resources
-    place: tuple[str, ...] = ()
-
-
-# Wide multiplexers of a slice (PFUMX, L6MUX) tie LUTs to fixed places. Without them float units need 17 to 56 % fewer
-# LUTs and are 2 to 3 % slower, far above the goal: measured, see docs/synthesis.md.
-TARGETS: dict[str, Target] = {
-    "ecp5": Target(
-        synthesis="synth_ecp5 -nowidelut",
-        resources=ECP5_RESOURCES,
-        place=("--85k", "--package", "CABGA381", "--speed", "6", "--seed", "1", "--freq", "100"),
-    ),
-    "xcup": Target(synthesis="synth_xilinx -family xcup -flatten", resources=XCUP_RESOURCES),
-}
 
 
 @dataclass(frozen=True)
@@ -63,24 +45,53 @@ class Synthesis:
     """What synthesis says of one unit.
 
     Attributes:
-        config, unit, target: what was synthesized.
+        config, unit, target, device: what was synthesized, and for what.
         area: cells by kind.
-        fmax_mhz: between registers, after place and route; None where the target or the unit has none.
-        critical_path: what limits `fmax_mhz`.
+        totals: what the device has of them.
+        levels: LUTs and carry cells on the longest path between registers, memories and multipliers, as Yosys counts.
+        clocks: fmax of each clock in MHz, between registers, after place and route; empty where that is not done.
+        critical_path: what limits the slowest clock.
+        hint: which parameter shortens that path.
     """
 
     config: str
     unit: str
     target: str
+    device: str
     area: Count
-    fmax_mhz: float | None
+    totals: Totals
+    levels: int
+    clocks: dict[str, float]
     critical_path: CriticalPath | None
+    hint: str | None
+
+    @property
+    def fmax_mhz(self) -> float | None:
+        """Fmax of the slowest clock."""
+        return min(self.clocks.values(), default=None)
+
+    @property
+    def lacking(self) -> list[str]:
+        """What the device has too little of."""
+        return _lacking(self.area, self.totals)
 
     def to_json(self) -> dict[str, Any]:
-        """One flat object: area, fmax and the path."""
-        names = {"config": self.config, "unit": self.unit, "target": self.target}
+        """One object: area beside what the device has, fmax and the path."""
+        names = {"config": self.config, "unit": self.unit, "target": self.target, "device": self.device}
         path = None if self.critical_path is None else asdict(self.critical_path)
-        return {**names, **asdict(self.area), "fmax_mhz": self.fmax_mhz, "critical_path": path}
+        speed = {"fmax_mhz": self.fmax_mhz, "clocks": self.clocks, "critical_path": path, "hint": self.hint}
+        return {**names, **asdict(self.area), "totals": asdict(self.totals), "levels": self.levels, **speed}
+
+    def rows(self) -> dict[str, Any]:
+        """The same for people."""
+        used, totals, rows = asdict(self.area), asdict(self.totals), self.to_json()
+        for name, total in totals.items():
+            share = f"{used[name] / total:.1%}" if total else "none there"
+            rows[name] = f"{used[name]:,g} of {total:,g} ({share})"
+        del rows["totals"]
+        if self.lacking:
+            rows["fmax_mhz"] = f"not placed: {', '.join(self.lacking)}"
+        return rows
 
 
 def synthesize(
@@ -89,9 +100,10 @@ def synthesize(
     target: str,
     *,
     cached: Cached,
-    progress: Progress = lambda done, total: None,
+    place: bool = True,
+    progress: Progress = lambda done, total, text: None,
 ) -> Synthesis:
-    """Synthesize a unit of an accelerator, place and route it where that is possible.
+    """Synthesize a unit of an accelerator; where `place`, place and route it if that is possible.
 
     The whole accelerator is synthesized only: its area is what it needs, its speed that of its slowest unit.
 
@@ -102,51 +114,86 @@ def synthesize(
         raise SynthesisError(f"target {target!r} does not exist: choose one of {', '.join(TARGETS)}")
     chosen = TARGETS[target]
     component = find_unit(unit).create(config)
-    if unit == ACCELERATOR:
-        measured = _measure(component, chosen, place=False, cached=cached, progress=progress)
-    else:
-        harness = TimingHarness(component)
-        measured = _measure(harness, chosen, place=bool(chosen.place), cached=cached, progress=progress)
-    path = measured["critical_path"]
+    top = component if unit == ACCELERATOR else TimingHarness(component)
+    placement = chosen.placement if place and unit != ACCELERATOR else None
+    if placement is not None:
+        check_nextpnr(placement.package)
+
+    def report(done: int, what: str) -> None:
+        progress(done, 2 if placement is None else 3, f"{unit} on {target}: {what}")
+
+    report(0, "elaborating")
+    source = plain_names(verilog.convert(top, name=TOP, emit_src=False, strip_internal_attrs=True))
+    mapped = _synthesized(source, chosen, cached, lambda line: report(1, f"Yosys: {line}"))
+    result = json.loads((mapped / RESULT).read_text())
+    used = area(result["cells"], chosen.resources)
+    clocks: dict[str, float] = {}
+    path: CriticalPath | None = None
+    if placement is not None and not _lacking(used, chosen.totals):
+        clocks, path = _placed(mapped, placement, cached, lambda line: report(2, f"nextpnr: {line}"))
     return Synthesis(
         config=config.name,
         unit=unit,
         target=target,
-        area=area(measured["cells"], chosen.resources),
-        fmax_mhz=measured["fmax_mhz"],
-        critical_path=None if path is None else CriticalPath(**path),
+        device=chosen.device,
+        area=used,
+        totals=chosen.totals,
+        levels=result["levels"],
+        clocks=clocks,
+        critical_path=path,
+        hint=None if path is None else hint(find_unit(unit), path),
     )
 
 
-def _measure(
-    top: wiring.Component, target: Target, *, place: bool, cached: Cached, progress: Progress
-) -> dict[str, Any]:
-    """Cells, and fmax with its path where `place`; from the cache if this Verilog was seen before."""
-    stages = 3 if place else 2
-    source = plain_names(verilog.convert(top, name=TOP, emit_src=False, strip_internal_attrs=True))
-    progress(1, stages)
-    tools = [version(yosys_package()), *([version(nextpnr_package())] if place else [])]
-    script = ["read_verilog top.v", f"{target.synthesis} -top {TOP}", "write_json netlist.json"]
+def _lacking(used: Count, totals: Totals) -> list[str]:
+    pairs = ((name, getattr(used, name), total) for name, total in asdict(totals).items())
+    return [f"{name} {needed:g} of {total:g}" for name, needed, total in pairs if needed > total]
+
+
+def _script(target: Target) -> list[str]:
+    logic = " ".join(f"t:{kind}" for kind in target.resources.logic)
+    return ["read_verilog top.v", f"{target.synthesis} -top {TOP}", f"ltp w:* {logic}", "write_json netlist.json"]
+
+
+def _synthesized(source: str, target: Target, cached: Cached, tick: Callable[[str], None]) -> Path:
+    """A folder with cells, levels and netlist; from the cache if this Verilog was seen before."""
+    script = _script(target)
 
     def build(folder: Path) -> None:
         (folder / "top.v").write_text(source)
-        run_yosys(script, folder, lambda: progress(1, stages))
-        netlist = load_netlist(folder / "netlist.json", TOP)
-        result: dict[str, Any] = {"cells": netlist.count(), "fmax_mhz": None, "critical_path": None}
-        if place:
-            progress(2, stages)
-            arguments = [*target.place, "--json", "netlist.json", "--report", "report.json", "--timing-allow-fail"]
-            run_nextpnr(arguments, folder, lambda: progress(2, stages))
-            fmax, path = read_timing(json.loads((folder / "report.json").read_text()), netlist)
-            result |= {"fmax_mhz": fmax, "critical_path": None if path is None else asdict(path)}
-        (folder / "netlist.json").unlink()  # most of the size, and quickly made again
-        (folder / "result.json").write_text(json.dumps(result))
+        lengths = [int(match[1]) for match in _LEVELS.finditer(run_yosys(script, folder, tick))]
+        netlist = folder / "netlist.json"
+        cells = load_netlist(netlist.read_bytes(), TOP).count()
+        (folder / RESULT).write_text(json.dumps({"cells": cells, "levels": max(lengths, default=0)}))
+        (folder / NETLIST).write_bytes(gzip.compress(netlist.read_bytes(), compresslevel=1))
+        netlist.unlink()
 
-    parts = [source, *script, *target.place, *tools, str(place), READER_VERSION]
-    folder = cached("synthesis", _key(parts), build)
-    progress(stages, stages)
-    measured: dict[str, Any] = json.loads((folder / "result.json").read_text())
-    return measured
+    return cached("synthesis", _key([source, *script, version(yosys_package()), READER_VERSION]), build)
+
+
+def _placed(
+    mapped: Path, placement: Placement, cached: Cached, tick: Callable[[str], None]
+) -> tuple[dict[str, float], CriticalPath | None]:
+    """Clocks and the slowest path of a netlist; from the cache if it was placed before."""
+
+    def build(folder: Path) -> None:
+        text = gzip.decompress((mapped / NETLIST).read_bytes())
+        design = json.loads(text)
+        if placement.prepare is not None:
+            placement.prepare(design["modules"][TOP])
+        (folder / "netlist.json").write_text(json.dumps(design))
+        for name, constraints in placement.constraints.items():
+            (folder / name).write_text(constraints)
+        run_nextpnr(placement.package, [*placement.arguments, *COMMON], folder, tick)
+        clocks, path = read_timing(json.loads((folder / "report.json").read_text()), load_netlist(text, TOP))
+        (folder / "netlist.json").unlink()  # most of the size, and kept beside the cells
+        result = {"clocks": clocks, "critical_path": None if path is None else asdict(path)}
+        (folder / RESULT).write_text(json.dumps(result))
+
+    parts = [mapped.name, version(placement.package), *placement.arguments, *placement.constraints.values(), *COMMON]
+    result = json.loads((cached("placement", _key(parts), build) / RESULT).read_text())
+    path = result["critical_path"]
+    return result["clocks"], None if path is None else CriticalPath(**path)
 
 
 def _key(parts: list[str]) -> str:

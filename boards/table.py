@@ -1,74 +1,171 @@
-"""The table of all units in `docs/synthesis.md`: written into the file between its two markers."""
+"""The tables of `docs/synthesis.md`: all units on ECP5, and a few on every target; written between their markers."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..arch.config import load_config
+from ..arch.config import AcceleratorConfig, load_config
 from .errors import SynthesisError
+from .families import TARGETS
 from .synth import GOAL_MHZ, Cached, Progress, Synthesis, synthesize
 from .units import UNITS
 
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"
+TARGETS_BEGIN, TARGETS_END = "<!-- targets -->", "<!-- end of targets -->"
 PRESET = "ecp5"
 CHOICES: list[tuple[str, str]] = [*((name, "ecp5") for name in UNITS), ("engine", "xcup")]
-"""What the table holds: unit and target, at the preset `PRESET`."""
+"""What the table of units holds: unit and target, at the preset `PRESET`."""
+
+SMALLEST = AcceleratorConfig.from_dict(
+    {
+        "name": "smallest",
+        "bus": {"data_bits": 64},
+        "array": {"rows": 1, "channels": 1, "activation_bits": 8, "formats": ["Q8_0"]},
+        "vector": {"lanes": 2, "chunk": 1, "max_head_dim": 32},
+        "stream": {"attention_lag": 1},
+    }
+)
+"""32 multiply-accumulates a cycle and the least of everything else that the matrix engine and the softmax depend on."""
 
 
-def write_table(
-    file: Path, *, cached: Cached, progress: Progress, choices: Sequence[tuple[str, str]] = CHOICES
-) -> None:
-    """Synthesize what the table holds and replace the part of the file between the markers.
+def over_targets() -> list[tuple[AcceleratorConfig, str, Sequence[str]]]:
+    """What the table of targets holds: config, unit, targets."""
+    preset = load_config(PRESET)
+    return [
+        (preset, "dot", tuple(TARGETS)),
+        (preset, "norm", tuple(TARGETS)),
+        (SMALLEST, "dot", ("ecp5", "ice40", "gatemate")),
+        (SMALLEST, "engine", ("ecp5", "ice40", "gatemate")),
+        (SMALLEST, "softmax", ("ecp5", "ice40", "gatemate")),
+    ]
+
+
+def write_tables(file: Path, *, cached: Cached, progress: Progress, unit: str | None = None) -> None:
+    """Renew the tables of a document, or of the table of units only the rows of one unit.
 
     Raises:
-        SynthesisError: the file has no markers, or a unit fails.
+        SynthesisError: the file has no markers, no such unit, or a unit fails.
         OSError: it cannot be read or written.
     """
-    text = file.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise SynthesisError(f"{file}: no lines {BEGIN} and {END}, between which the table belongs")
-    config, results = load_config(PRESET), []
-    for index, (unit, target) in enumerate(choices):
-        results.append(synthesize(config, unit, target, cached=cached, progress=_part(progress, index, len(choices))))
-    # Whole or not at all: the document is the user's, and the disk may be full.
+    _, old, _ = part(file, BEGIN, END)
+    if unit is not None:
+        _replace(file, BEGIN, END, _renewed(old, unit, cached, progress))
+        return
+    part(file, TARGETS_BEGIN, TARGETS_END)
+    config = load_config(PRESET)
+    units = _all([(config, name, target) for name, target in CHOICES], cached, progress)
+    _replace(file, BEGIN, END, markdown(units))
+    over = [(chosen, name, target) for chosen, name, targets in over_targets() for target in targets]
+    _replace(file, TARGETS_BEGIN, TARGETS_END, targets_markdown(_all(over, cached, progress)))
+
+
+def _replace(file: Path, begin: str, end: str, text: str) -> None:
+    """Whole or not at all: the document is the user's, and the disk may be full."""
+    before, _, after = part(file, begin, end)
     staged = file.with_name(f".{file.name}.partial")
     try:
-        staged.write_text(f"{before}{BEGIN}\n{markdown(results)}{END}{after}", encoding="utf-8")
+        staged.write_text(f"{before}{begin}\n{text}{end}{after}", encoding="utf-8")
         staged.replace(file)
     finally:
         staged.unlink(missing_ok=True)
 
 
+def part(file: Path, begin: str, end: str) -> tuple[str, str, str]:
+    """What stands before, between and after two markers, they themselves left out.
+
+    Raises:
+        SynthesisError: they are not there.
+    """
+    before, found_begin, rest = file.read_text(encoding="utf-8").partition(begin)
+    between, found_end, after = rest.partition(end)
+    if not (found_begin and found_end):
+        raise SynthesisError(f"{file}: no lines {begin} and {end}, between which the table belongs")
+    return before, between, after
+
+
 def markdown(results: Sequence[Synthesis]) -> str:
-    """A table of all results, and below it the critical path of each unit that misses the goal."""
+    """The table of units, and below it the critical path of each that misses the goal."""
+    return _table([_row(result) for result in results], [line for result in results for line in _slow(result)])
+
+
+def _table(rows: Sequence[str], slow: Sequence[str]) -> str:
     lines = [
-        "| unit | target | LUT | of it carry | of it RAM | FF | DSP | block RAM | fmax, MHz |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| unit | target | LUT | of it carry | of it RAM | FF | DSP | block RAM | levels | fmax, MHz |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        *rows,
+        "",
+        f"Units below {GOAL_MHZ:g} MHz:{'' if slow else ' none.'}",
+        *([""] if slow else []),
+        *slow,
     ]
-    for result in results:
-        area = result.area
-        speed = "-" if result.fmax_mhz is None else f"{result.fmax_mhz:.1f}"
-        lines.append(
-            f"| {result.unit} | {result.target} | {area.lut} | {area.carry_lut} | {area.ram_lut} | {area.ff} "
-            f"| {area.dsp} | {area.block_ram:g} | {speed} |"
-        )
-    slow = [result for result in results if result.fmax_mhz is not None and result.fmax_mhz < GOAL_MHZ]
-    lines += ["", f"Units below {GOAL_MHZ:g} MHz:{'' if slow else ' none.'}", *([""] if slow else [])]
-    for result in slow:
-        path = result.critical_path
-        if path is not None:
-            lines.append(
-                f"- {result.unit}: `{path.start}` to `{path.end}`, {path.delay_ns:g} ns in {path.levels} levels, "
-                f"{path.routing_ns:g} ns of it wires"
-            )
     return "\n".join(lines) + "\n"
 
 
-def _part(progress: Progress, index: int, count: int) -> Progress:
+def _renewed(old: str, unit: str, cached: Cached, progress: Progress) -> str:
+    """A table of units with the rows of one unit as they are now, at their place or at the end."""
+    config = load_config(PRESET)
+    choices = [(name, target) for name, target in CHOICES if name == unit] or [(unit, PRESET)]
+    rows = [line for line in old.splitlines()[3:] if line.startswith("| ")]
+    slow = [line for line in old.splitlines() if line.startswith("- ") and not line.startswith(f"- {unit}:")]
+    for name, target in choices:
+        result = synthesize(config, name, target, cached=cached, progress=progress)
+        places = [index for index, row in enumerate(rows) if row.startswith(f"| {name} | {target} |")]
+        if places:
+            rows[places[0]] = _row(result)
+        else:
+            rows.append(_row(result))
+        slow += _slow(result)
+    return _table(rows, slow)
+
+
+def targets_markdown(results: Sequence[Synthesis]) -> str:
+    """The table of targets: what a unit takes of the device, and how fast it is where it fits."""
+    lines = [
+        "| unit | config | target | device | LUT | of the device | FF | DSP | block RAM | levels | fmax, MHz |",
+        "|---|---|---|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for result in results:
+        area, share = result.area, f"{result.area.lut / result.totals.lut:.1%}"
+        speed = f"too large: {', '.join(result.lacking)}" if result.lacking else _speed(result)
+        lines.append(
+            f"| {result.unit} | {result.config} | {result.target} | {result.device} | {area.lut} "
+            f"| {share} | {area.ff} | {area.dsp:g} | {area.block_ram:g} | {result.levels} | {speed} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _row(result: Synthesis) -> str:
+    area = result.area
+    return (
+        f"| {result.unit} | {result.target} | {area.lut} | {area.carry_lut} | {area.ram_lut} | {area.ff} "
+        f"| {area.dsp:g} | {area.block_ram:g} | {result.levels} | {_speed(result)} |"
+    )
+
+
+def _slow(result: Synthesis) -> list[str]:
+    path = result.critical_path
+    if path is None or result.fmax_mhz is None or result.fmax_mhz >= GOAL_MHZ:
+        return []
+    return [
+        f"- {result.unit}: `{path.start}` to `{path.end}`, {path.delay_ns:g} ns in {path.levels} levels, "
+        f"{path.routing_ns:g} ns of it wires"
+    ]
+
+
+def _speed(result: Synthesis) -> str:
+    return "-" if result.fmax_mhz is None else f"{result.fmax_mhz:.1f}"
+
+
+def _all(jobs: Sequence[tuple[AcceleratorConfig, str, str]], cached: Cached, progress: Progress) -> list[Synthesis]:
+    return [
+        synthesize(config, unit, target, cached=cached, progress=_share(progress, index, len(jobs)))
+        for index, (config, unit, target) in enumerate(jobs)
+    ]
+
+
+def _share(progress: Progress, index: int, count: int) -> Progress:
     """Progress of one of `count` units as progress of all of them."""
 
-    def report(done: int, total: int) -> None:
-        progress(index * total + done, count * total)
+    def report(done: int, total: int, text: str) -> None:
+        progress(index * total + done, count * total, text)
 
     return report

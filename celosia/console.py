@@ -28,6 +28,8 @@ from .sim.toolchain import ToolMissing
 MISMATCH, BAD_INPUT, INTERRUPTED = 1, 2, 130
 PATIENCE_SECONDS = 1.0
 """Work that takes longer shows progress."""
+LINE = 60
+"""Characters of a bar's text: the bar needs the rest of the line."""
 
 USER_ERRORS = (
     ModelError,
@@ -120,8 +122,8 @@ class Reporter:
         self._bar: Progress | None = None
         self._spinner: Status | None = None
 
-    def __call__(self, done: int, total: int) -> None:
-        """`done` of `total` is finished."""
+    def __call__(self, done: int, total: int, text: str | None = None) -> None:
+        """`done` of `total` is finished; `text` says what is being done now."""
         if self._bar is None:
             if time.perf_counter() - self._started < PATIENCE_SECONDS:
                 return
@@ -129,7 +131,7 @@ class Reporter:
             self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
             self._bar.start()
             self._task = self._bar.add_task(self._label, total=total)
-        self._bar.update(self._task, completed=done, total=total)
+        self._bar.update(self._task, completed=done, total=total, description=(text or self._label)[:LINE])
 
     def status(self, text: str) -> None:
         """What is being done, where nobody knows how much of it there is: a line that replaces itself."""

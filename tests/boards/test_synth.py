@@ -13,13 +13,16 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from click.testing import CliRunner
 
-from celosia.arch.config import load_config
-from celosia.boards import tools
+from celosia.arch.config import AcceleratorConfig, load_config
+from celosia.boards import table, tools
 from celosia.boards.errors import SynthesisError
+from celosia.boards.families import ECP5, GATEMATE, TARGETS, XILINX, Totals
 from celosia.boards.harness import TimingHarness
-from celosia.boards.netlist import ECP5_RESOURCES, XCUP_RESOURCES, Count, Netlist, area
-from celosia.boards.synth import TARGETS, Synthesis, synthesize
-from celosia.boards.table import markdown, write_table
+from celosia.boards.hints import hint
+from celosia.boards.netlist import Count, Netlist, area
+from celosia.boards.nexus import prepare_nexus
+from celosia.boards.synth import Synthesis, synthesize
+from celosia.boards.table import markdown, targets_markdown, write_tables
 from celosia.boards.timing import CriticalPath, read_timing
 from celosia.boards.units import ACCELERATOR, UNITS, Unit, find_unit
 from celosia.cli import main
@@ -59,6 +62,9 @@ def test_ecp5_gives_area_speed_and_path() -> None:
     assert path.start.startswith(("input a", "input b"))
     assert path.end.startswith("o[")
     assert path.levels > 1 and path.delay_ns == pytest.approx(1000 / result.fmax_mhz, rel=0.02)
+    assert result.clocks == {"clk": result.fmax_mhz}
+    assert result.levels == 8  # 16 bits of carry, two a cell; the multiplier is where paths end
+    assert result.hint is not None and "no parameter" in result.hint
 
 
 @pytest.mark.usefixtures("tiny")
@@ -72,17 +78,24 @@ def test_xcup_gives_area_only() -> None:
 def test_command_prints_one_object() -> None:
     result = CliRunner().invoke(main, ["synth", "--config", "ecp5", "--unit", "tiny", "--target", "ecp5", "--json"])
     assert result.exit_code == 0, result.output
-    names = "config unit target lut ff dsp block_ram carry_lut ram_lut fmax_mhz critical_path"
+    names = "config unit target device lut ff dsp block_ram carry_lut ram_lut totals levels"
     printed = json.loads(result.stdout)
-    assert " ".join(printed) == names
+    assert " ".join(printed) == f"{names} fmax_mhz clocks critical_path hint"
     assert " ".join(printed["critical_path"]) == "start end delay_ns routing_ns levels through"
+
+
+@pytest.mark.usefixtures("tiny")
+def test_command_prints_a_table_for_people() -> None:
+    result = CliRunner().invoke(main, ["synth", "--config", "ecp5", "--unit", "tiny", "--target", "xcup"])
+    assert result.exit_code == 0, result.output
+    assert "tiny on XCK26" in result.stdout and "1 of 1,248 (0.1%)" in result.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--unit", "motor"], "celosia: unit 'motor' does not exist: choose one of float_add, "),
-        (["--target", "asic"], "celosia: target 'asic' does not exist: choose one of ecp5, xcup"),
+        (["--target", "asic"], "celosia: target 'asic' does not exist: choose one of ecp5, ice40, "),
     ],
 )
 def test_wrong_names_are_refused(arguments: list[str], message: str) -> None:
@@ -92,17 +105,19 @@ def test_wrong_names_are_refused(arguments: list[str], message: str) -> None:
     assert result.stdout == "" and len(result.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("package", ["Yosys", "nextpnr-ecp5"])
-def test_missing_tool_names_the_extra(package: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("tool", ["Yosys", "nextpnr-ecp5", "nextpnr-himbaechel-gowin"])
+def test_missing_tool_names_the_extra(tool: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first of them runs: nobody waits for Yosys to hear that nextpnr is missing."""
+    target, place = ("gowin" if "gowin" in tool else "ecp5"), tool != "Yosys"
     monkeypatch.setattr(tools, "find_spec", lambda name: None)
-    run = tools.run_yosys if package == "Yosys" else tools.run_nextpnr
-    with pytest.raises(SynthesisError, match=rf"^{package} not found: run `pip install 'celosia\[synth\]'`$"):
-        run([], tmp_path, lambda: None)
+    with pytest.raises(SynthesisError, match=rf"^{tool} not found: run `pip install 'celosia\[synth\]'`$"):
+        synthesize(load_config("ecp5"), "tiny", target, cached=cached_build, place=place)
 
 
 def test_failing_tool_says_why(tmp_path: Path) -> None:
     with pytest.raises(SynthesisError, match=r"^Yosys failed: ERROR: .*no-such-file\.v"):
-        tools.run_yosys(["read_verilog no-such-file.v"], tmp_path, lambda: None)
+        tools.run_yosys(["read_verilog no-such-file.v"], tmp_path, lambda line: None)
 
 
 @pytest.mark.parametrize("name", [name for name in UNITS if name != ACCELERATOR])
@@ -114,9 +129,20 @@ def test_every_unit_can_be_created(name: str) -> None:
 
 def test_cells_are_counted_by_what_they_occupy() -> None:
     ecp5 = {"LUT4": 10, "CCU2C": 3, "TRELLIS_DPR16X4": 2, "TRELLIS_FF": 7, "MULT18X18D": 4, "DP16KD": 5, "PFUMX": 9}
-    assert area(ecp5, ECP5_RESOURCES) == Count(lut=28, ff=7, dsp=4, block_ram=5, carry_lut=6, ram_lut=12)
+    assert area(ecp5, ECP5) == Count(lut=28, ff=7, dsp=4, block_ram=5, carry_lut=6, ram_lut=12)
     xcup = {"LUT6": 2, "LUT2": 3, "INV": 1, "FDRE": 5, "DSP48E2": 1, "RAMB18E2": 3, "SRL16E": 4, "CARRY8": 2}
-    assert area(xcup, XCUP_RESOURCES) == Count(lut=10, ff=5, dsp=1, block_ram=1.5, carry_lut=0, ram_lut=4)
+    assert area(xcup, XILINX) == Count(lut=10, ff=5, dsp=1, block_ram=1.5, carry_lut=0, ram_lut=4)
+
+
+def test_multipliers_of_gatemate_are_counted_in_cpes() -> None:
+    """14 x 10 and 19 x 14 bits take 48 and 88 CPEs of two LUTs each: what nextpnr made of these two."""
+    sizes = [("01110", "01010"), ("10011", "01110")]
+    cells = {
+        str(index): {"type": "CC_MULT", "connections": {}, "parameters": {"A_WIDTH": a, "B_WIDTH": b}}
+        for index, (a, b) in enumerate(sizes)
+    }
+    count = area(Netlist({"cells": cells, "netnames": {}}).count(), GATEMATE)
+    assert (count.lut, count.dsp) == (2 * (48 + 88), 0)
 
 
 def test_paths_from_pins_do_not_count() -> None:
@@ -128,10 +154,10 @@ def test_paths_from_pins_do_not_count() -> None:
         "fmax": {"clk": {"achieved": 123.45}},
         "critical_paths": [path("<async>", 90.0), path("posedge clk", 8.1)],
     }
-    fmax, slowest = read_timing(report, Netlist({"cells": {}, "netnames": {}}))
-    assert fmax == pytest.approx(123.45, abs=0.06)
+    clocks, slowest = read_timing(report, Netlist({"cells": {}, "netnames": {}}))
+    assert clocks == {"clk": pytest.approx(123.45, abs=0.06)}
     assert slowest == CriticalPath(start="x Q", end="y D", delay_ns=8.1, routing_ns=0, levels=1, through=[])
-    assert read_timing({"fmax": {}, "critical_paths": []}, Netlist({"cells": {}, "netnames": {}})) == (None, None)
+    assert read_timing({"fmax": {}, "critical_paths": []}, Netlist({"cells": {}, "netnames": {}})) == ({}, None)
 
 
 def test_registers_are_called_as_we_call_them() -> None:
@@ -143,35 +169,138 @@ def test_registers_are_called_as_we_call_them() -> None:
     assert netlist.register("no cell") is None
 
 
-def test_table_says_which_units_are_slow(tmp_path: Path) -> None:
-    count = Count(lut=5, ff=4, dsp=3, block_ram=2.5, carry_lut=1, ram_lut=0)
-    path = CriticalPath(start="a", end="b", delay_ns=20.0, routing_ns=9.5, levels=7, through=[])
-    fast, slow = (Synthesis("ecp5", name, "ecp5", count, fmax, path) for name, fmax in (("f", 80.0), ("s", 50.0)))
+def test_registers_in_logic_cells_of_ice40_are_found() -> None:
+    """nextpnr-ice40 packs a flip-flop with the LUT before it and renames the pair after the LUT."""
+    nets = {"unit.sum": {"hide_name": 0, "bits": [7]}, "unit.sum_SB_LUT4_O_I3": {"hide_name": 0, "bits": [9]}}
+    lut = {"type": "SB_LUT4", "connections": {"O": [9], "I0": [3]}}
+    netlist = Netlist(
+        {
+            "cells": {"unit.sum_SB_LUT4_O": lut, "x": {"type": "SB_DFF", "connections": {"Q": [7], "D": [9]}}},
+            "netnames": nets,
+        }
+    )
+    assert netlist.packed_register("unit.sum_SB_LUT4_O_LC") == "unit.sum"
+    assert netlist.packed_register("x_DFFLC") == "unit.sum"
+
+
+@pytest.mark.parametrize("name", ["clk$SB_IO_IN_$glb_clk", "unit.clk", "unit.clk$glb_clk", "$glbnet$clk", "clk"])
+def test_clocks_have_our_names(name: str) -> None:
+    """As nextpnr calls them on ice40, gowin and gatemate, nexus, ecp5."""
+    ends = {"from": {"cell": "x", "port": "Q"}, "to": {"cell": "y", "port": "D"}}
+    path = {"from": f"posedge {name}", "to": f"posedge {name}", "path": [{"type": "logic", "delay": 2.0, **ends}]}
+    report = {"fmax": {name: {"achieved": 500.0}}, "critical_paths": [path]}
+    assert read_timing(report, Netlist({"cells": {}, "netnames": {}}))[0] == {"clk": 500.0}
+
+
+def test_nexus_netlists_are_prepared() -> None:
+    """Carry chains begin without a carry, and the clock comes from the oscillator, as nextpnr-nexus needs it."""
+    chain = {"A1": [1], "CIN": [9], "COUT": [2]}
+    cells = {
+        "first": {"type": "CCU2", "parameters": {"INIT1": "0x00AA"}, "connections": dict(chain)},
+        "second": {"type": "CCU2", "parameters": {"INIT1": "0x96AA"}, "connections": dict(chain)},
+        "pad": {"type": "IB", "parameters": {}, "connections": {"I": [5], "O": [6]}},
+        "one": {"type": "VHI", "parameters": {}, "connections": {"Z": [7]}},
+    }
+    module = {"cells": cells, "ports": {"clk": {"bits": [5]}, "rst": {"bits": [8]}}}
+    prepare_nexus(module)
+    assert "CIN" not in cells["first"]["connections"] and cells["second"]["connections"]["CIN"] == [9]
+    assert "pad" not in cells and list(module["ports"]) == ["rst"]
+    oscillator = next(cell for cell in cells.values() if cell["type"] == "OSCA")
+    assert oscillator["connections"] == {"HFOUTEN": [7], "HFCLKOUT": [6]}
+
+
+def test_hints_name_fields_of_the_config() -> None:
+    fields = {
+        f"{group}.{name}" for group, of in AcceleratorConfig().to_dict().items() if group != "name" for name in of
+    }
+    named = {name for unit in UNITS.values() for name in unit.widths}
+    assert named and named <= fields
+
+
+def test_hints_say_when_it_is_wires() -> None:
+    wires = CriticalPath("a", "b", delay_ns=10.0, routing_ns=7.0, levels=3, through=[])
+    logic = CriticalPath("a", "b", delay_ns=10.0, routing_ns=5.0, levels=3, through=[])
+    unit = Unit("", "", lambda interfaces: {}, ("vector.lanes", "array.rows"))
+    assert hint(unit, logic).startswith("smaller vector.lanes or array.rows: ")
+    assert hint(unit, wires).startswith("70% of it is wires, ")
+
+
+DOCUMENT = """before
+<!-- table -->
+old
+<!-- end of table -->
+between
+<!-- targets -->
+old
+<!-- end of targets -->
+after
+"""
+
+
+def _synthesis(unit: str, fmax: float | None, lut: int = 5) -> Synthesis:
+    count = Count(lut=lut, ff=4, dsp=3, block_ram=2.5, carry_lut=1, ram_lut=0)
+    path = None if fmax is None else CriticalPath("a", "b", delay_ns=20.0, routing_ns=9.5, levels=7, through=[])
+    clocks = {} if fmax is None else {"clk": fmax}
+    return Synthesis("ecp5", unit, "ecp5", "LFE", count, Totals(100, 100, 10, 10), 6, clocks, path, None)
+
+
+def test_table_says_which_units_are_slow() -> None:
+    fast, slow = _synthesis("f", 80.0), _synthesis("s", 50.0)
     text = markdown([fast, slow])
-    assert "| s | ecp5 | 5 | 1 | 0 | 4 | 3 | 2.5 | 50.0 |" in text
+    assert "| s | ecp5 | 5 | 1 | 0 | 4 | 3 | 2.5 | 6 | 50.0 |" in text
     assert text.endswith("Units below 80 MHz:\n\n- s: `a` to `b`, 20 ns in 7 levels, 9.5 ns of it wires\n")
     assert markdown([fast]).endswith("Units below 80 MHz: none.\n")
+
+
+def test_table_of_targets_says_what_does_not_fit() -> None:
+    text = targets_markdown([_synthesis("f", 80.0, lut=20), _synthesis("g", None, lut=101)])
+    assert "| f | ecp5 | ecp5 | LFE | 20 | 20.0% | 4 | 3 | 2.5 | 6 | 80.0 |" in text
+    assert "| g | ecp5 | ecp5 | LFE | 101 | 101.0% | 4 | 3 | 2.5 | 6 | too large: lut 101 of 100 |" in text
+
+
+@pytest.mark.parametrize("marker", ["<!-- table -->", "<!-- end of table -->", "<!-- end of targets -->"])
+def test_document_without_a_marker_is_refused(tmp_path: Path, marker: str) -> None:
     document = tmp_path / "document.md"
-    document.write_text("no markers")
-    with pytest.raises(SynthesisError, match=r"document\.md: no lines <!-- table -->"):
-        write_table(document, cached=cached_build, progress=lambda done, total: None)
+    document.write_text(DOCUMENT.replace(marker, ""))
+    with pytest.raises(SynthesisError, match=r"document\.md: no lines <!-- t"):
+        write_tables(document, cached=cached_build, progress=lambda done, total, text: None)
+    assert document.read_text() == DOCUMENT.replace(marker, "")
 
 
 @pytest.mark.usefixtures("tiny")
-def test_table_is_written_between_its_markers(tmp_path: Path) -> None:
+def test_tables_are_written_between_their_markers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "CHOICES", [("tiny", "xcup")])
+    monkeypatch.setattr(table, "over_targets", lambda: [(load_config("ecp5"), "tiny", ("xc7",))])
     document = tmp_path / "document.md"
-    document.write_text("before\n<!-- table -->\nold\n<!-- end of table -->\nafter\n")
-    write_table(document, cached=cached_build, progress=lambda done, total: None, choices=[("tiny", "xcup")])
+    document.write_text(DOCUMENT)
+    write_tables(document, cached=cached_build, progress=lambda done, total, text: None)
     text = document.read_text()
-    assert text.startswith("before\n<!-- table -->\n| unit |") and text.endswith("<!-- end of table -->\nafter\n")
-    assert "\n| tiny | xcup | 16 |" in text and "old" not in text
+    assert text.startswith("before\n<!-- table -->\n| unit |")
+    assert "<!-- end of table -->\nbetween\n<!-- targets -->" in text
+    assert "\n| tiny | xcup | 16 |" in text and "\n| tiny | ecp5 | xc7 | XC7A100T | 0 |" in text and "old" not in text
+    assert text.endswith("<!-- end of targets -->\nafter\n")
+
+
+@pytest.mark.usefixtures("tiny")
+def test_one_row_is_renewed_at_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "CHOICES", [("tiny", "xcup")])
+    document = tmp_path / "document.md"
+    others = [_synthesis("first", 70.0), _synthesis("last", 90.0)]
+    lines = markdown(others).splitlines(keepends=True)
+    lines.insert(3, "| tiny | xcup | 99 | 0 | 0 | 0 | 0 | 0 | 0 | - |\n")
+    document.write_text(DOCUMENT.replace("old\n", "".join(lines), 1))
+    write_tables(document, cached=cached_build, progress=lambda done, total, text: None, unit="tiny")
+    rows = [line.split(" |")[0] for line in document.read_text().splitlines() if line.startswith("| ")]
+    assert rows == ["| unit", "| first", "| tiny", "| last"]
+    text = document.read_text()
+    assert "| tiny | xcup | 16 |" in text and "| 99 |" not in text and "- first: `a` to `b`" in text
 
 
 @pytest.mark.usefixtures("tiny")
 def test_a_full_disk_leaves_the_document_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     document = tmp_path / "document.md"
-    before = "before\n<!-- table -->\nold\n<!-- end of table -->\nafter\n"
-    document.write_text(before)
+    document.write_text(DOCUMENT)
+    monkeypatch.setattr(table, "CHOICES", [("tiny", "xcup")])
     write = Path.write_text
 
     def full(path: Path, text: str, **options: str) -> int:
@@ -179,12 +308,11 @@ def test_a_full_disk_leaves_the_document_as_it_was(tmp_path: Path, monkeypatch: 
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Path, "write_text", full)
-    choices = [("tiny", "xcup")]
     with pytest.raises(OSError, match="No space left"):
-        write_table(document, cached=cached_build, progress=lambda *_: None, choices=choices)
-    assert document.read_text() == before
+        write_tables(document, cached=cached_build, progress=lambda *_: None)
+    assert document.read_text() == DOCUMENT
     assert list(tmp_path.iterdir()) == [document]
 
 
 def test_targets_are_those_of_the_command() -> None:
-    assert list(TARGETS) == ["ecp5", "xcup"]
+    assert list(TARGETS) == ["ecp5", "ice40", "nexus", "gowin", "gatemate", "xcup", "xc7"]
