@@ -53,7 +53,7 @@ def yosys(source: Path) -> list[str]:
     ]
     with tempfile.TemporaryDirectory() as folder:
         try:
-            run_yosys(script, Path(folder), lambda: None)
+            run_yosys(script, Path(folder), lambda line: None)
         except SynthesisError as error:
             return [str(error)]
     return []

@@ -54,7 +54,7 @@ def prove(folder: Path, inputs: list[Signal], claim: Value, *assumptions: str) -
     m.d.comb += ok.eq(claim)
     (folder / "claim.v").write_text(verilog.convert(m, ports=[*inputs, ok], name="claim", emit_src=False))
     proofs = [f"sat -verify -prove ok 1 {options} claim" for options in assumptions or ("",)]
-    run_yosys(["read_verilog claim.v", "prep -flatten -top claim", *proofs], folder, lambda: None)
+    run_yosys(["read_verilog claim.v", "prep -flatten -top claim", *proofs], folder, lambda line: None)
 
 
 def within(value: Signal, limit: int) -> Value:
