@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In
 
 from ..arch.config import AcceleratorConfig
 from .control.accelerator import Accelerator
+from .shared import Library
 
 TOP = "top"
 
@@ -35,7 +36,9 @@ def accelerator_verilog(config: AcceleratorConfig, *, trace: bool = False, name:
         trace: add the `trace_*` output ports, for simulation only.
         name: of the top module.
     """
-    text = verilog.convert(Accelerator(config, trace=trace), name=name, emit_src=False, strip_internal_attrs=True)
+    library = Library()
+    top = verilog.convert(Accelerator(config, trace=trace), name, library, emit_src=False, strip_internal_attrs=True)
+    text = "".join([top, *library.verilog()])
     return _merge_identical(plain_names(TRIGGER.sub("initial_trigger ", ZERO_MEMORY.sub("", text))))
 
 

@@ -4,12 +4,14 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from ..shared import shared
 from .common import FLOAT, WORD, delay, normalise, shift_right_sticky
 
 # The sum has three bits below the mantissa (guard, round, sticky) and one above (carry).
 _WIDTH = 28
 
 
+@shared
 class FloatAdd(wiring.Component):
     """``o = rne32(a + b)``, or ``rne32(a - b)`` with `sub`; see docs/numerics-functions.md.
 

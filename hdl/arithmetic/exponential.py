@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...arch.tables import exponential_table
+from ..shared import shared
 from .common import WORD, delay
 from .polynomial import TablePolynomial
 
@@ -12,6 +13,7 @@ FRACTION_BITS = 20
 INTEGER_BITS = 16
 
 
+@shared
 class Exp2Negative(wiring.Component):
     """``2**-d`` to within 2**-23, relative, for d >= 0; see docs/numerics-functions.md.
 

@@ -4,6 +4,7 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from ..shared import shared
 from .common import (
     FLOAT,
     WORD,
@@ -16,6 +17,7 @@ from .common import (
 )
 
 
+@shared
 class FixedToFloat(wiring.Component):
     """``o = rne32(n * 2**e)``; see docs/numerics-functions.md.
 
@@ -101,6 +103,7 @@ class FixedToFloat(wiring.Component):
         return m
 
 
+@shared
 class FloatToFixed(wiring.Component):
     """`a` times ``2**fraction_bits``, rounded to nearest even and saturated; see docs/numerics-functions.md.
 

@@ -4,9 +4,11 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from ..shared import shared
 from .common import FLOAT, WORD, delay, finish
 
 
+@shared
 class FloatMultiply(wiring.Component):
     """``o = rne32(a * b)``; see docs/numerics-functions.md.
 

@@ -5,9 +5,11 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...arch.tables import PolynomialTable
+from ..shared import shared
 from .common import bits_of, delay
 
 
+@shared
 class TablePolynomial(wiring.Component):
     """``o = (c0[i] + ((c1[i] + ((c2[i] * f) >> F)) * f >> F)) >> result_shift``; see docs/numerics-functions.md.
 

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..arithmetic.add import FloatAdd
 from ..arithmetic.common import FLOAT, delay
+from ..shared import shared
 
 
 class AccumulatorArray(wiring.Component):
@@ -79,38 +80,87 @@ class AccumulatorArray(wiring.Component):
         overflows = []
         for row in range(self.rows):
             for channel in range(self.channels):
-                where = f"{row}_{channel}"
-                m.submodules[f"accumulator_{where}"] = memory = Memory(shape=unsigned(32), depth=self.depth, init=[])
-                m.submodules[f"add_{where}"] = add = FloatAdd()
-                read, write = memory.read_port(), memory.write_port()
-                written = Signal(32, name=f"written_{where}", reset_less=True)
-                stored = Signal(32, name=f"stored_{where}", reset_less=True)
-                old = Signal(32, name=f"old_{where}", reset_less=True)
+                m.submodules[f"lane_{row}_{channel}"] = lane = Accumulator(depth=self.depth)
                 m.d.comb += [
-                    read.en.eq(1),
-                    read.addr.eq(self.index),
-                    add.en.eq(1),
-                    add.a.eq(old),
-                    add.b.eq(self.value[row][channel]),
-                    write.en.eq(valid[-1]),
-                    write.addr.eq(index),
-                    write.data.eq(add.o),
-                    self.o[row][channel].eq(add.o),
+                    lane.read_index.eq(self.index),
+                    lane.first.eq(self.first),
+                    lane.shift.eq(self.shift[row]),
+                    lane.value.eq(self.value[row][channel]),
+                    lane.write.eq(valid[-1]),
+                    lane.write_index.eq(index),
+                    lane.around.eq(around),
+                    self.o[row][channel].eq(lane.o),
                 ]
-                m.d.sync += [
-                    written.eq(add.o),
-                    stored.eq(Mux(around, written, read.data)),
-                    old.eq(_scale_down(m, stored, self.shift[row], self.first, name=where)),
-                ]
-                overflows.append(add.overflow)
+                overflows.append(lane.overflow)
         m.d.comb += self.overflow.eq(Cat(overflows).any())
         return m
 
 
-def _scale_down(m: Module, word: Signal, shift: Signal, zero: Signal, *, name: str) -> data.View:
+@shared
+class Accumulator(wiring.Component):
+    """One of R x C: its memory, what scales down and the adder; timing as of `AccumulatorArray`, which has the control.
+
+    Parameters
+    ----------
+    depth : int
+        Words.
+
+    Members
+    -------
+    read_index : In(range(depth)), read in this cycle
+    around : In(1), the word read in the cycle before is the one that was written then
+    first, shift, value : as of the array, `shift` and `value` of this one
+    write : In(1), write_index : In(range(depth)), where `o` goes
+    o : Out(32), the sum
+    overflow : Out(1), `o` was saturated
+    """
+
+    def __init__(self, *, depth: int) -> None:
+        self.depth = depth
+        index = range(depth)
+        inputs = {
+            "read_index": index,
+            "around": 1,
+            "first": 1,
+            "shift": 8,
+            "value": 32,
+            "write": 1,
+            "write_index": index,
+        }
+        super().__init__({**{name: In(shape) for name, shape in inputs.items()}, "o": Out(32), "overflow": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.sums = memory = Memory(shape=unsigned(32), depth=self.depth, init=[])
+        m.submodules.add = add = FloatAdd()
+        read, write = memory.read_port(), memory.write_port()
+        written = Signal(32, reset_less=True)
+        stored = Signal(32, reset_less=True)
+        old = Signal(32, reset_less=True)
+        m.d.comb += [
+            read.en.eq(1),
+            read.addr.eq(self.read_index),
+            add.en.eq(1),
+            add.a.eq(old),
+            add.b.eq(self.value),
+            write.en.eq(self.write),
+            write.addr.eq(self.write_index),
+            write.data.eq(add.o),
+            self.o.eq(add.o),
+            self.overflow.eq(add.overflow),
+        ]
+        m.d.sync += [
+            written.eq(add.o),
+            stored.eq(Mux(self.around, written, read.data)),
+            old.eq(_scale_down(m, stored, self.shift, self.first)),
+        ]
+        return m
+
+
+def _scale_down(m: Module, word: Signal, shift: Signal, zero: Signal) -> data.View:
     """``scale2(word, -shift)``, or +0. A result below 2^-126 is flushed; there is nothing to round."""
-    result = Signal(FLOAT, name=f"scaled_{name}")
-    exponent = Signal(9, name=f"scaled_exponent_{name}")
+    result = Signal(FLOAT)
+    exponent = Signal(9)
     m.d.comb += exponent.eq(FLOAT(word).exponent - shift)
     with m.If(~zero & ~exponent[8] & (exponent != 0)):
         m.d.comb += [result.eq(word), result.exponent.eq(exponent)]

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..arithmetic.add import FloatAdd
 from ..arithmetic.common import delay
 from ..arithmetic.fixed import FixedToFloat
+from ..shared import shared
 
 EXPONENT_BITS = 12
 """Holds the sum of a scale's exponent (10 bits) and an activation block's (8 bits)."""
@@ -47,7 +48,7 @@ class BlockScaler(wiring.Component):
         self.channels = channels
         self.activation_bits = activation_bits
         self.has_minimum = minimum
-        self.latency = 2 + FixedToFloat.latency + (FloatAdd.latency if minimum else 0)
+        self.latency = ScaledInteger.latency + (FloatAdd.latency if minimum else 0)
         array = data.ArrayLayout
         super().__init__(
             {
@@ -65,51 +66,96 @@ class BlockScaler(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        terms, joins = [], []
+        products, joins = [], []
         for row in range(self.rows):
             for channel in range(self.channels):
                 where = f"{row}_{channel}"
-                value, overflow = self._term(
-                    m, self.dots[row][channel], self.scale[channel], row, self.scale_exponent[channel], f"scale_{where}"
-                )
-                terms.append(overflow)
+                m.submodules[f"scale_{where}"] = scale = ScaledInteger(integer_bits=self.activation_bits + 13)
+                m.d.comb += [
+                    scale.integer.eq(self.dots[row][channel]),
+                    scale.significand.eq(self.scale[channel]),
+                    scale.row_exponent.eq(self.row_exponent[row]),
+                    scale.exponent.eq(self.scale_exponent[channel]),
+                ]
+                products.append(scale.overflow)
+                value = scale.o
                 if self.has_minimum:
-                    exponent = self.minimum_exponent[channel]
-                    offset, offset_overflow = self._term(
-                        m, self.row_total[row], self.minimum[channel], row, exponent, f"minimum_{where}"
-                    )
+                    m.submodules[f"minimum_{where}"] = minimum = ScaledInteger(integer_bits=self.activation_bits + 5)
                     m.submodules[f"join_{where}"] = join = FloatAdd()
-                    m.d.comb += [join.en.eq(1), join.a.eq(value), join.b.eq(offset)]
-                    terms.append(offset_overflow)
+                    m.d.comb += [
+                        minimum.integer.eq(self.row_total[row]),
+                        minimum.significand.eq(self.minimum[channel]),
+                        minimum.row_exponent.eq(self.row_exponent[row]),
+                        minimum.exponent.eq(self.minimum_exponent[channel]),
+                        join.en.eq(1),
+                        join.a.eq(scale.o),
+                        join.b.eq(minimum.o),
+                    ]
+                    products.append(minimum.overflow)
                     joins.append(join.overflow)
                     value = join.o
                 m.d.comb += self.o[row][channel].eq(value)
-        overflow = Cat(terms).any()
+        overflow = Cat(products).any()
         if self.has_minimum:
-            early = delay(m, overflow, FloatAdd.latency, enable=C(1), name="term_overflow")
+            early = delay(m, overflow, FloatAdd.latency, enable=C(1), name="product_overflow")
             overflow = early | Cat(joins).any()
         m.d.comb += self.overflow.eq(overflow)
         return m
 
-    def _term(
-        self, m: Module, integer: Signal, significand: Signal, row: int, exponent: Signal, name: str
-    ) -> tuple[Signal, Signal]:
-        """``rne32(integer x significand x 2^(row's exponent + exponent))``: product in two cycles, then conversion.
 
-        The integer is cut in two, each part narrow enough for one DSP with a register behind it, before the addition.
-        """
+@shared
+class ScaledInteger(wiring.Component):
+    """``rne32(integer x significand x 2^(row_exponent + exponent))``: product in two cycles, then conversion.
+
+    One a cycle, `latency` cycles after its operands. The integer is cut in two, each part narrow enough for one DSP
+    with a register behind it, before the addition.
+
+    Parameters
+    ----------
+    integer_bits : int
+
+    Members
+    -------
+    integer : In(signed(integer_bits))
+    significand : In(signed(12))
+    row_exponent : In(signed(8)), exponent : In(signed(10))
+    o : Out(32), a machine float
+    overflow : Out(1), `o` was saturated
+
+    Attributes
+    ----------
+    latency : int
+    """
+
+    latency = 2 + FixedToFloat.latency
+
+    def __init__(self, *, integer_bits: int) -> None:
+        inputs = {"integer": integer_bits, "significand": 12, "row_exponent": 8, "exponent": 10}
+        super().__init__(
+            {**{name: In(signed(bits)) for name, bits in inputs.items()}, "o": Out(32), "overflow": Out(1)}
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        integer, significand = self.integer, self.significand
         cut = len(integer) // 2
         width = len(integer) + len(significand)
-        low = Signal(signed(cut + len(significand)), name=f"{name}_low", reset_less=True)
-        high = Signal(signed(width - cut), name=f"{name}_high", reset_less=True)
-        product = Signal(signed(width), name=f"{name}_product", reset_less=True)
-        total = Signal(signed(EXPONENT_BITS), name=f"{name}_exponent", reset_less=True)
+        low = Signal(signed(cut + len(significand)), reset_less=True)
+        high = Signal(signed(width - cut), reset_less=True)
+        product = Signal(signed(width), reset_less=True)
+        total = Signal(signed(EXPONENT_BITS), reset_less=True)
         m.d.sync += [
             low.eq(integer[:cut] * significand),
             high.eq(integer[cut:].as_signed() * significand),
             product.eq(low + (high << cut)),
-            total.eq(delay(m, self.row_exponent[row] + exponent, 1, enable=C(1), name=f"{name}_exponent_sum")),
+            total.eq(delay(m, self.row_exponent + self.exponent, 1, enable=C(1), name="exponent_sum")),
         ]
-        m.submodules[name] = convert = FixedToFloat(width=width, exponent_width=EXPONENT_BITS)
-        m.d.comb += [convert.en.eq(1), convert.n.eq(product), convert.e.eq(total)]
-        return convert.o, convert.overflow
+        m.submodules.convert = convert = FixedToFloat(width=width, exponent_width=EXPONENT_BITS)
+        m.d.comb += [
+            convert.en.eq(1),
+            convert.n.eq(product),
+            convert.e.eq(total),
+            self.o.eq(convert.o),
+            self.overflow.eq(convert.overflow),
+        ]
+        return m

@@ -8,6 +8,7 @@ from ...arch.tables import PolynomialTable, normal_distribution_table, sigmoid_t
 from ..arithmetic.common import FLOAT, WORD, delay
 from ..arithmetic.fixed import FixedToFloat
 from ..arithmetic.polynomial import TablePolynomial
+from ..shared import shared
 
 
 class Factor:
@@ -18,6 +19,7 @@ class Factor:
     NORMAL = 2
 
 
+@shared
 class ActivationFactor(wiring.Component):
     """F(x) of docs/numerics-functions.md (ActivationFactor), chosen at run time, or exactly 1.
 

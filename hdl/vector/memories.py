@@ -9,8 +9,10 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In
 
 from ..interfaces import Interfaces, read_port, write_port
+from ..shared import shared
 
 
+@shared
 class MaskedMemory(wiring.Component):
     """A memory of whole words whose parts are written independently.
 
