@@ -29,7 +29,7 @@ class Bus:
     """The AXI4 memory port.
 
     Attributes:
-        data_bits: width of the data bus in bits, a power of two from 64 to 512.
+        data_bits: width of the data bus in bits, a power of two from 64 to 1024.
         address_bits: width of an address in bits, 32 to 48.
         outstanding: read bursts in flight, 1 to 64; latency x width / burst bytes of the memory behind the bus.
         burst_beats: longest burst in beats, a power of two, 1 to 256 and at most 4096 bytes (AXI4, A3.4.1).
@@ -67,7 +67,7 @@ class Vector:
     """The vector unit and its memories.
 
     Attributes:
-        lanes: float32 elements a cycle (V), a power of two from 2 to 16; divides the head size.
+        lanes: float32 elements a cycle (V), a power of two from 2 to 32; divides the head size.
         chunk: tokens of a prompt processed together (T), a multiple of `rows`, at most 32 (one page).
         chunks: chunks of a prompt in flight at once, 1 or 2. With 2, one chunk's vector work runs while the array
             multiplies the other's; scratchpad, activation, parameter, tail and rope memories are there once for each.
@@ -266,7 +266,7 @@ def derive(config: AcceleratorConfig) -> Derived:
         ConfigError: the first illegal field or combination.
     """
     bus, array, vector, cache = config.bus, config.array, config.vector, config.cache
-    _power_of_two("bus.data_bits", bus.data_bits, 64, 512)
+    _power_of_two("bus.data_bits", bus.data_bits, 64, 1024)
     _within("bus.address_bits", bus.address_bits, 32, 48)
     _within("bus.outstanding", bus.outstanding, 1, 64)
     bus_bytes = bus.data_bits // 8
@@ -283,7 +283,7 @@ def derive(config: AcceleratorConfig) -> Derived:
             raise ConfigError("array.formats", name, "unknown weight format", sorted(WEIGHT_FORMATS))
     if not array.formats:
         raise ConfigError("array.formats", array.formats, "needs one format at least", ("Q8_0",))
-    _power_of_two("vector.lanes", vector.lanes, 2, 16)
+    _power_of_two("vector.lanes", vector.lanes, 2, 32)
     _within("vector.chunk", vector.chunk, 1, BLOCK)
     _within("vector.chunks", vector.chunks, 1, 2)
     if vector.chunk % array.rows:

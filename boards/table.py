@@ -15,27 +15,16 @@ PRESET = "ecp5"
 CHOICES: list[tuple[str, str]] = [*((name, "ecp5") for name in UNITS), ("engine", "xcup")]
 """What the table of units holds: unit and target, at the preset `PRESET`."""
 
-SMALLEST = AcceleratorConfig.from_dict(
-    {
-        "name": "smallest",
-        "bus": {"data_bits": 64},
-        "array": {"rows": 1, "channels": 1, "activation_bits": 8, "formats": ["Q8_0"]},
-        "vector": {"lanes": 2, "chunk": 1, "max_head_dim": 32},
-        "stream": {"attention_lag": 1},
-    }
-)
-"""32 multiply-accumulates a cycle and the least of everything else that the matrix engine and the softmax depend on."""
-
 
 def over_targets() -> list[tuple[AcceleratorConfig, str, Sequence[str]]]:
     """What the table of targets holds: config, unit, targets."""
-    preset = load_config(PRESET)
+    preset, smallest = load_config(PRESET), load_config("minimal")
     return [
         (preset, "dot", tuple(TARGETS)),
         (preset, "norm", tuple(TARGETS)),
-        (SMALLEST, "dot", ("ecp5", "ice40", "gatemate")),
-        (SMALLEST, "engine", ("ecp5", "ice40", "gatemate")),
-        (SMALLEST, "softmax", ("ecp5", "ice40", "gatemate")),
+        (smallest, "dot", ("ecp5", "ice40", "gatemate")),
+        (smallest, "engine", ("ecp5", "ice40", "gatemate")),
+        (smallest, "softmax", ("ecp5", "ice40", "gatemate")),
     ]
 
 

@@ -24,6 +24,7 @@ from .forecast_table import show_forecast, show_paper
 from .generate import generate
 from .matmul_command import matmul
 from .options import TokenList, config_option, json_option, model_option
+from .preset_table import preset_rows, show_presets
 from .synth_command import synth
 
 
@@ -328,8 +329,9 @@ pull.help = f"{pull.help}\n\nNames: {', '.join(CATALOG)}, or a Hugging Face repo
 @model_option
 @config_option
 @click.option("--paper", is_flag=True, help="Instead: models too large to simulate, on two boards' memory bandwidths.")
+@click.option("--presets", is_flag=True, help="Instead: what generating each preset takes, and how fast it would be.")
 @json_option
-def info(model: str | None, config: str | None, paper: bool, as_json: bool) -> None:
+def info(model: str | None, config: str | None, paper: bool, presets: bool, as_json: bool) -> None:
     """What a config is, what a model is, whether they fit, and how fast that would be (docs/performance.md).
 
     Example: celosia info --model smollm2-135m --config kria
@@ -340,6 +342,14 @@ def info(model: str | None, config: str | None, paper: bool, as_json: bool) -> N
             click.echo(json.dumps({"rows": rows, "assumptions": ASSUMPTIONS}))
         else:
             show_paper(rows)
+        return
+    if presets:
+        with progress("generating all presets") as report:
+            rows = preset_rows(report)
+        if as_json:
+            click.echo(json.dumps(rows))
+        else:
+            show_presets(rows)
         return
     chosen = load_config(config)
     loaded = api.load(model)

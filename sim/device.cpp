@@ -227,11 +227,11 @@ class Device {
     // Writes the beat on the W channel; returns its response.
     uint32_t absorb(uint64_t address) {
         if (error(address)) return error(address);
-        uint8_t data[BUS_BYTES];
+        uint8_t data[BUS_BYTES], strobes[BUS_BYTES / 8];  // both little endian in Verilator's words
         std::memcpy(data, &top_->m_axi_wdata, BUS_BYTES);
-        uint64_t strobes = get(top_->m_axi_wstrb);
+        std::memcpy(strobes, &top_->m_axi_wstrb, BUS_BYTES / 8);
         for (int i = 0; i < BUS_BYTES; i++)
-            if (strobes >> i & 1) memory_[address + i] = data[i];
+            if (strobes[i / 8] >> i % 8 & 1) memory_[address + i] = data[i];
         return 0;
     }
 

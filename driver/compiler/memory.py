@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from itertools import groupby
 
+from ...arch.config import derive
 from ...arch.isa import INSTRUCTION_BYTES
 from ...arch.layout import round_up
 from .geometry import ModelGeometry
 from .program import Operand, Operation
 
 REGION_ALIGNMENT = 64
-"""Bytes to which regions of the image are aligned: a beat of the widest bus. The reader splits its bursts at 4 KiB
+"""Bytes to which regions of the image are aligned, or a beat if that is more. The reader splits its bursts at 4 KiB
 itself, and on-chip memories have no room for more padding."""
 
 CACHE_ALIGNMENT = 4096
@@ -104,13 +105,14 @@ def map_memory(geometry: ModelGeometry, operations: list[Operation]) -> MemoryMa
     # The embedding is gathered, not streamed: where it is the output matrix too, it stands where that is streamed.
     tables = [o for o in operands if o.name == "output"]
     ordered = [o for o in operands if o not in tables] + tables
+    alignment = max(REGION_ALIGNMENT, derive(config).bus_bytes)
     regions = [Region("program", 0, len(operations) * INSTRUCTION_BYTES)]
     placements: dict[str, Placement] = {}
     end = regions[0].bytes
     for _, group in groupby(ordered, lambda o: o.layers if o.layered else o.name):
         run = list(group)
         sizes = [operand.bytes(config) for operand in run]
-        start, stride = round_up(end, REGION_ALIGNMENT), sum(sizes) if run[0].layered else 0
+        start, stride = round_up(end, alignment), sum(sizes) if run[0].layered else 0
         at = start
         for operand, size in zip(run, sizes, strict=True):
             placements[operand.name] = Placement(operand, at, stride, size)

@@ -6,13 +6,13 @@ from amaranth.lib.wiring import In, Out
 
 from ...arch.formats import BLOCK
 from ..cache.tail_buffer import tail_ports
-from ..common import bits_for
+from ..common import bits_for, parts, pick
 from ..interfaces import Interfaces, read_port
 from .shape import AttentionShape
 
 
 class ExponentBuffer(wiring.Component):
-    """Loads the exponents of one page of one virtual head: K's blocks, then V's, a beat a cycle (two with 512 bits).
+    """Loads the exponents of one page of one virtual head: K's blocks, then V's, a beat a cycle, of wide ones a block.
 
     In the last page the positions of the chunk come from the tail buffer and those past it are zero; that costs another
     2 KB + 1 cycles. A last page without stored positions takes nothing from the stream.
@@ -91,7 +91,7 @@ class ExponentBuffer(wiring.Component):
                     with m.Else():
                         m.next = "Read Tail"
             with m.State("Load"):
-                advance = self._load(m, write, word)
+                advance = self._load(m, write, word, last_block & value)
                 with m.If(advance):
                     next_block()
                     with m.If(last_block & value):
@@ -119,8 +119,8 @@ class ExponentBuffer(wiring.Component):
                     m.next = "Read Tail"
         return m
 
-    def _load(self, m: Module, write: Signal, word: Signal) -> Value:
-        """Writes beats, or parts of beats, into blocks; returns whether a block is complete."""
+    def _load(self, m: Module, write: Signal, word: Signal, ends: Value) -> Value:
+        """Writes beats, or parts of beats, into blocks; returns whether a block is complete. `ends`: it is the last."""
         if self.bus_bytes <= BLOCK:
             count = BLOCK // self.bus_bytes
             part = Signal(max(1, bits_for(count)), name="part_of_block")
@@ -132,13 +132,14 @@ class ExponentBuffer(wiring.Component):
             with m.If(self.i.valid):
                 m.d.sync += part.eq(Mux(part == count - 1, 0, part + 1))
             return self.i.valid & (part == count - 1)
-        # A wide beat holds two blocks; 2 KB blocks are whole beats.
-        half = Signal(name="half_of_beat")
+        # A wide beat holds several blocks; the last one of a head may have fewer.
+        count = self.bus_bytes // BLOCK
+        part = Signal(bits_for(count), name="part_of_beat")
         m.d.comb += [
-            self.i.ready.eq(half),
-            word.eq(Mux(half, self.i.payload[BLOCK * 8 :], self.i.payload[: BLOCK * 8])),
+            self.i.ready.eq(ends | (part == count - 1)),
+            word.eq(pick(m, parts(self.i.payload, BLOCK * 8), part, name="block_of_beat")),
             write.eq(self.i.valid.replicate(BLOCK)),
         ]
         with m.If(self.i.valid):
-            m.d.sync += half.eq(~half)
+            m.d.sync += part.eq(Mux(ends, 0, part + 1))
         return self.i.valid

@@ -1,8 +1,11 @@
-"""The address of a page's layer, by addition."""
+"""Where things stand in a page: the address of a layer, by addition, and the size of a head's exponents."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+
+from ...arch.formats import BLOCK
+from ..common import bits_for
 
 PAGE_BITS = 16
 LAYER_BITS = 12
@@ -54,3 +57,9 @@ class PageAddress(wiring.Component):
             ]
         m.d.sync += self.done.eq(step == 1)
         return m
+
+
+def exponent_bytes(blocks: Value, bus_bytes: int) -> Value:
+    """Bytes of the exponents of a head in a page, K's and V's: whole beats."""
+    fill = max(1, bus_bytes // (2 * BLOCK))
+    return (blocks + (fill - 1)) >> bits_for(fill) << bits_for(2 * BLOCK * fill)

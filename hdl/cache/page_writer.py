@@ -11,7 +11,7 @@ from ...arch.isa import Status
 from ..axi import BURST_INCR, axi4_write
 from ..common import Queue, bits_for, parts, pick
 from ..interfaces import COMMAND, FAULT, GEOMETRY_LAYOUT, Interfaces, lookup_port
-from .page_address import PageAddress
+from .page_address import PageAddress, exponent_bytes
 from .tail_buffer import tail_ports
 
 _BOUNDARY = 4096
@@ -194,7 +194,9 @@ class PageWriter(wiring.Component):
         geometry, shift = self._geometry, self.beat_bits
         blocks = geometry.head_blocks
         first_key, end_key = Signal(14, name="first_key"), Signal(14, name="end_key")
+        exponents = Signal(12, name="exponent_bytes")
         m.d.comb += [
+            exponents.eq(exponent_bytes(blocks, self.bus_bytes)),
             first_key.eq((self._block << 10) | (self._first << 5)),
             end_key.eq((self._block << 10) + (self._end << 5) + (self.bus_bytes - 1)),
         ]
@@ -204,18 +206,18 @@ class PageWriter(wiring.Component):
             m.d.sync += [
                 self._offset.eq(0),
                 self._segment_end.eq((blocks << 10) >> shift),
-                self._address.eq(self._head_address + (blocks << 6) + (blocks << 10)),
+                self._address.eq(self._head_address + exponents + (blocks << 10)),
             ]
             with m.If(self._kind == Kind.EXPONENTS):
                 m.d.sync += [
-                    self._segment_end.eq((blocks << 6) >> shift),
+                    self._segment_end.eq(exponents >> shift),
                     self._address.eq(self._head_address),
                 ]
             with m.If(self._kind == Kind.KEYS):
                 m.d.sync += [
                     self._offset.eq(first_key >> shift),
                     self._segment_end.eq(end_key >> shift),
-                    self._address.eq(self._head_address + (blocks << 6) + ((first_key >> shift) << shift)),
+                    self._address.eq(self._head_address + exponents + ((first_key >> shift) << shift)),
                 ]
             m.next = "Measure"
         with m.State("Measure"):
@@ -270,12 +272,11 @@ class PageWriter(wiring.Component):
                 with m.If(self._block + 1 == blocks):
                     m.d.sync += [self._block.eq(0), self._kind.eq(Kind.VALUES)]
             with m.Default():
-                # A head is 64 bytes of exponents and twice 1024 of elements for each block.
                 m.d.sync += [
                     self._kind.eq(Kind.EXPONENTS),
                     self._head.eq(self._head + 1),
                     self._head_block.eq(self._head_block + blocks),
-                    self._head_address.eq(self._head_address + (blocks << 6) + (blocks << 11)),
+                    self._head_address.eq(self._head_address + exponent_bytes(blocks, self.bus_bytes) + (blocks << 11)),
                 ]
                 with m.If(self._head + 1 == self._geometry.kv_heads):
                     m.next = "Drain"
@@ -324,29 +325,32 @@ class PageWriter(wiring.Component):
             m.d.sync += [part.eq(self._offset[: bits_for(beats)]), chosen.eq(exponents)]
         elements = pick(m, parts(self.tail_words.data, self.bus_bytes * 8), part, name="elements")
 
-        # Block 0 to KB-1 are K's, KB to 2 KB-1 V's. A beat of 512 bits holds two, read one after the other.
+        # Block 0 to KB-1 are K's, KB to 2 KB-1 V's. A wide beat holds two or four, read one after the other.
         wide = self.bus_bytes > BLOCK
-        second = Signal()
-        block, low = Signal(5, name="block"), Signal(BLOCK * 8, name="low")
+        in_beat = max(1, self.bus_bytes // BLOCK)
+        turn = Signal(max(1, bits_for(in_beat)), name="turn")
+        block, earlier = Signal(6, name="block"), Signal(max(1, in_beat - 1) * BLOCK * 8, name="earlier")
         own, first_value = Signal(12, name="own"), Signal(12, name="first_value")
         of_value = Signal()
         # A head's values follow its keys: what takes a subtraction is ready long before the head's first beat.
         m.d.sync += first_value.eq(self._head_block - self._geometry.head_blocks)
         m.d.comb += [
-            block.eq(Cat(second, self._offset) if wide else self._offset >> bits_for(BLOCK // self.bus_bytes)),
+            block.eq(Cat(turn, self._offset) if wide else self._offset >> bits_for(BLOCK // self.bus_bytes)),
             of_value.eq(block >= self._geometry.head_blocks),
             own.eq(block + Mux(of_value, first_value, self._head_block)),
             self.tail_exponents.address.eq(Cat(own[: len(self.tail_exponents.address) - 1], of_value)),
         ]
         if wide:
+            more = (ready & exponents) | (turn != 0)
             m.d.comb += [
-                issue.eq((ready & ~exponents) | second),
-                self.tail_exponents.en.eq((ready & exponents) | second),
-                self.axi.wdata.eq(Mux(chosen, Cat(low, self.tail_exponents.data), elements)),
+                issue.eq((ready & ~exponents) | (turn == in_beat - 1)),
+                self.tail_exponents.en.eq(more),
+                self.axi.wdata.eq(Mux(chosen, Cat(earlier, self.tail_exponents.data), elements)),
             ]
-            m.d.sync += second.eq(ready & exponents & ~second)
-            with m.If(second):
-                m.d.sync += low.eq(self.tail_exponents.data)
+            with m.If(more):
+                m.d.sync += turn.eq(turn + 1)
+            with m.If(turn != 0):
+                m.d.sync += earlier.eq(Cat(earlier, self.tail_exponents.data)[BLOCK * 8 :])
         else:
             slice_of_block = Signal(max(1, bits_for(BLOCK // self.bus_bytes)))
             with m.If(issue):
@@ -377,6 +381,10 @@ class PageWriter(wiring.Component):
             key_wise = Cat(pair[i].replicate(BLOCK) for i in range(bus // BLOCK))
         strobe = Signal(bus, name="next_strobe")
         m.d.comb += strobe.eq(Mux(self._kind == Kind.KEYS, key_wise, byte_wise))
+        if bus > 2 * BLOCK:
+            # The last exponents may fill half a beat.
+            with m.If((self._kind == Kind.EXPONENTS) & ((self._offset << 1) + 1 == self._geometry.head_blocks)):
+                m.d.comb += strobe[bus // 2 :].eq(0)
         return strobe
 
 

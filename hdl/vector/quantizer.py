@@ -23,7 +23,7 @@ class Quantizer(wiring.Component):
     Parameters
     ----------
     lanes : int
-        V, a power of two from 2 to 16.
+        V, a power of two from 2 to 32.
     bits : int
         Bits of an element, 8 or 9.
 
@@ -46,8 +46,8 @@ class Quantizer(wiring.Component):
     """
 
     def __init__(self, *, lanes: int, bits: int) -> None:
-        if lanes not in (2, 4, 8, 16):
-            raise ValueError(f"Quantizer: lanes must be 2, 4, 8 or 16, not {lanes!r}")
+        if lanes not in (2, 4, 8, 16, 32):
+            raise ValueError(f"Quantizer: lanes must be 2, 4, 8, 16 or 32, not {lanes!r}")
         if bits not in (8, 9):
             raise ValueError(f"Quantizer: bits must be 8 or 9, not {bits!r}")
         self.lanes = lanes
@@ -123,6 +123,8 @@ class Quantizer(wiring.Component):
 
     def _replay(self, m: Module, found: Value) -> tuple[Value, Value]:
         """From `found` on, 32 / V cycles in which the block's words are read again: active, last."""
+        if self.words == 1:
+            return found, found
         left = Signal(range(self.words))
         active = found | left.any()
         with m.If(found):

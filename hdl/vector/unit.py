@@ -19,9 +19,6 @@ from .walker import Walker
 KV_QUEUE = 8
 """Key and value blocks between the walker and the cache: enough to hide the pipeline at V <= 4."""
 
-_BLOCKS_INSIDE = 32
-"""Blocks between scratchpad and quantizer output: at most 23, at V = 16."""
-
 
 class VectorUnit(wiring.Component):
     """Walks over words of the scratchpad, through the datapath into the quantizer, and sends each block to its place.
@@ -170,7 +167,9 @@ class VectorUnit(wiring.Component):
     def _results(self, m: Module, control: VectorControl, walker: Walker, quantizer: Quantizer) -> None:
         """Blocks leave the quantizer in the order in which the walker issued them: their places wait in a queue."""
         append = control.command.instruction.opcode == Opcode.APPEND
-        m.submodules.places = places = fifo.SyncFIFO(width=walker.block_layout.size, depth=_BLOCKS_INSIDE)
+        # Between scratchpad and quantizer output are at most 23 blocks at V = 16, 44 at V = 32.
+        depth = max(32, 2 * self.interfaces.lanes)
+        m.submodules.places = places = fifo.SyncFIFO(width=walker.block_layout.size, depth=depth)
         place = Signal(walker.block_layout)
         word = self.am_write.data
         m.d.comb += [

@@ -46,6 +46,17 @@ WIDE = AcceleratorConfig(
     control=Control(program_words=128, top_k=3),
 )
 
+# The widest bus, a beat of which holds the exponents of four blocks or of the two that a head has; a block is a word.
+WIDEST = AcceleratorConfig(
+    name="widest",
+    bus=Bus(data_bits=1024, address_bits=40, outstanding=8, burst_beats=8),
+    array=Array(rows=1, channels=8),
+    vector=Vector(lanes=32, chunk=8, scratchpad_words=1024, activation_words=512, parameter_words=64),
+    cache=Cache(pages=9, sequences=1, pages_per_sequence=4, tail_words=64),
+    stream=Stream(fifo_beats=64, scale_fifo_beats=16, attention_lag=2),
+    control=Control(program_words=64, top_k=3),
+)
+
 
 def small_model(
     config: AcceleratorConfig, seed: int = 5, formats: dict[str, str] | None = None, **changes: Any

@@ -9,7 +9,7 @@ from celosia.arch.isa import Opcode
 from celosia.driver.device import Job
 from celosia.driver.runtime import PageAllocator, Session
 
-from .support import NARROW, WIDE, Pair, small_model, tokens
+from .support import NARROW, WIDE, WIDEST, Pair, small_model, tokens
 
 GPT2 = {
     "norm": "layer",
@@ -37,6 +37,17 @@ FAMILIES: dict[str, dict[str, Any]] = {
 def test_families(family: str, config: AcceleratorConfig) -> None:
     """A prompt of several chunks that leaves its first page, then decoding."""
     layers = 2 if config is WIDE else 1  # the narrow one takes ten times the cycles
+    run_family(family, config, layers)
+
+
+@pytest.mark.parametrize("family", [name for name, f in FAMILIES.items() if f.get("head_dim", 32) % 32 == 0])
+def test_families_on_the_widest_bus(family: str) -> None:
+    """1024 bits and 32 lanes, which want head sizes that are multiples of 32."""
+    run_family(family, WIDEST, 2)
+
+
+def run_family(family: str, config: AcceleratorConfig, layers: int) -> None:
+    """A prompt of 34 tokens and one decode step."""
     pair = Pair(small_model(config, n_layers=layers, **FAMILIES[family]))
     pair.open(0, (3, 1))
     result = pair.run(Job(0, 0, tokens(34), 2))

@@ -11,7 +11,7 @@ from tests.harness.runner import run_bench
 
 
 @pytest.mark.parametrize("stall", [0.0, 0.3])
-@pytest.mark.parametrize(("lanes", "bits"), [(2, 9), (4, 8), (16, 9)])
+@pytest.mark.parametrize(("lanes", "bits"), [(2, 9), (4, 8), (16, 9), (32, 9)])
 def test_quantizer(lanes: int, bits: int, stall: float) -> None:
     component = Quantizer(lanes=lanes, bits=bits)
     parameters = {"lanes": lanes, "bits": bits, "stall": stall, "latency": component.latency}
@@ -22,7 +22,7 @@ def test_quantizer(lanes: int, bits: int, stall: float) -> None:
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"lanes": 3, "bits": 8}, "Quantizer: lanes must be 2, 4, 8 or 16, not 3"),
+        ({"lanes": 3, "bits": 8}, "Quantizer: lanes must be 2, 4, 8, 16 or 32, not 3"),
         ({"lanes": 4, "bits": 7}, "Quantizer: bits must be 8 or 9, not 7"),
     ],
 )
