@@ -178,7 +178,8 @@ class Walker(wiring.Component):
         issue = Signal()
         waiting = Signal()
         m.d.comb += issue.eq(self.running & ~(self.half & odd) & ~waiting & ~((word == 0) & self.hold))
-        m.d.sync += odd.eq(~odd)
+        # It starts with the walk and not with the reset, so that cycles do not depend on what was before.
+        m.d.sync += odd.eq(~odd & ~(self.start | self.resume))
         if self.gap_cycles:
             waits = Signal(range(self.gap_cycles + 1))
             m.d.comb += waiting.eq(waits != 0)
