@@ -81,3 +81,9 @@ def axi4_lite(*, address_bits: int, data_bits: int = 32) -> wiring.Signature:
             "rready": Out(1),
         }
     )
+
+
+def flat_ports(prefix: str, signature: wiring.Signature, *, subordinate: bool = False) -> dict[str, object]:
+    """Members of a bus as top-level ports `prefix_member`, so that they get AXI's own names in Verilog."""
+    signature = signature.flip() if subordinate else signature
+    return {f"{prefix}_{name}": member for name, member in signature.members.items()}

@@ -1,9 +1,13 @@
 """The accelerator as Verilog text."""
 
+import gc
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from amaranth.back import verilog
 from amaranth.hdl import Shape
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
 from ..arch.config import AcceleratorConfig
@@ -36,10 +40,30 @@ def accelerator_verilog(config: AcceleratorConfig, *, trace: bool = False, name:
         trace: add the `trace_*` output ports, for simulation only.
         name: of the top module.
     """
+    return component_verilog(Accelerator(config, trace=trace), name=name)
+
+
+def component_verilog(component: wiring.Component, *, name: str = TOP) -> str:
+    """One Verilog file with a component and all that is in it."""
     library = Library()
-    top = verilog.convert(Accelerator(config, trace=trace), name, library, emit_src=False, strip_internal_attrs=True)
-    text = "".join([top, *library.verilog()])
+    with _no_collection():
+        top = verilog.convert(component, name, library, emit_src=False, strip_internal_attrs=True)
+        text = "".join([top, *library.verilog()])
     return _merge_identical(plain_names(TRIGGER.sub("initial_trigger ", ZERO_MEMORY.sub("", text))))
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """No search for garbage in cycles: Amaranth makes millions of objects that stay, and more than half of the time of
+    converting a large design would go into looking at them again and again.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def plain_names(text: str) -> str:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from ..arch.config import AcceleratorConfig, derive
 from ..driver.processes import run_logged
-from ..hdl.verilog import accelerator_verilog
+from ..hdl.verilog import component_verilog
 from .cache import cached_build, content_key
 from .toolchain import Toolchain, find_toolchain
+from .top import DeviceTop
 
 LIBRARY = "libcelosia.so"
 MEMORY_LIBRARY = "libmemory.so"
@@ -27,7 +28,12 @@ class BuildError(RuntimeError):
 
 
 def build_device(
-    config: AcceleratorConfig, *, trace: bool, waves: bool = False, report: Callable[[str], None] | None = None
+    config: AcceleratorConfig,
+    *,
+    trace: bool,
+    waves: bool = False,
+    gated: bool = True,
+    report: Callable[[str], None] | None = None,
 ) -> Path:
     """Return the shared library of an accelerator, compiling it if it is not in the cache.
 
@@ -37,6 +43,8 @@ def build_device(
         Export every write to the scratchpad, the activation memory and the cache, for comparison.
     waves : bool
         Able to write a VCD (slower).
+    gated : bool
+        Units that have nothing to do get no clock. What the device does is the same, cycle by cycle.
     report : Callable
         Told in one line what is being done, when it takes longer than a moment.
 
@@ -52,11 +60,12 @@ def build_device(
             ("CHUNKS", config.vector.chunks),
             ("WITH_TRACE", int(trace)),
             ("WITH_WAVES", int(waves)),
+            ("WITH_GATES", int(gated)),
         )
     )
     sources = _read(_DEVICE_SOURCES)
     flags = _flags(waves)
-    verilog = _verilog(config, trace=trace, report=report)
+    verilog = _verilog(config, trace=trace, gated=gated, report=report)
     key = content_key(verilog, header, *sources.values(), " ".join(flags), toolchain.version_text)
 
     def build(folder: Path) -> None:
@@ -95,15 +104,17 @@ def _write(folder: Path, sources: dict[str, str]) -> None:
         (folder / name).write_text(text)
 
 
-def _verilog(config: AcceleratorConfig, *, trace: bool, report: Callable[[str], None] | None) -> str:
+def _verilog(config: AcceleratorConfig, *, trace: bool, gated: bool, report: Callable[[str], None] | None) -> str:
     """The design's Verilog, made once per content of the sources: making it takes longer than finding it."""
 
     def elaborate(folder: Path) -> None:
         if report:
             report("elaborating the design")
-        (folder / "top.v").write_text(accelerator_verilog(config, trace=trace))
+        (folder / "top.v").write_text(component_verilog(DeviceTop(config, trace=trace, gated=gated)))
 
-    key = content_key(repr(config), str(trace), _design_sources(), version("amaranth"))
+    key = content_key(
+        repr(config), str((trace, gated)), (_SOURCES / "top.py").read_text(), _design_sources(), version("amaranth")
+    )
     return (cached_build("verilog", key, elaborate) / "top.v").read_text()
 
 

@@ -74,9 +74,8 @@ class Device {
         context_.traceEverOn(true);
 #endif
         top_ = std::make_unique<Vtop>(&context_, "top");
-        top_->rst = 1;
-        for (int i = 0; i < 4; i++) cycle();
-        top_->rst = 0;
+        clock(0);
+        cycle();
     }
     ~Device() {
 #if WITH_WAVES
@@ -96,16 +95,13 @@ class Device {
         top_->s_axil_awvalid = top_->s_axil_wvalid = top_->s_axil_bready = 1;
         bool address = false, data = false;
         for (int i = 0; i < kLimit; i++) {
-            top_->eval();
-            bool address_now = top_->s_axil_awvalid && top_->s_axil_awready;
-            bool data_now = top_->s_axil_wvalid && top_->s_axil_wready;
-            bool answered = top_->s_axil_bvalid;
-            int response = top_->s_axil_bresp;
             cycle();
-            if (address_now) top_->s_axil_awvalid = 0, address = true;
-            if (data_now) top_->s_axil_wvalid = 0, data = true;
-            if (answered && address && data) {
+            if (top_->s_axil_awvalid && top_->s_axil_awready) top_->s_axil_awvalid = 0, address = true;
+            if (top_->s_axil_wvalid && top_->s_axil_wready) top_->s_axil_wvalid = 0, data = true;
+            if (top_->s_axil_bvalid && address && data) {
+                int response = top_->s_axil_bresp;
                 top_->s_axil_bready = 0;
+                cycle();
                 return response ? -2 : 0;
             }
         }
@@ -116,15 +112,13 @@ class Device {
         top_->s_axil_araddr = offset;
         top_->s_axil_arvalid = top_->s_axil_rready = 1;
         for (int i = 0; i < kLimit; i++) {
-            top_->eval();
-            bool address_now = top_->s_axil_arvalid && top_->s_axil_arready;
-            bool answered = top_->s_axil_rvalid;
-            int response = top_->s_axil_rresp;
-            *value = top_->s_axil_rdata;
             cycle();
-            if (address_now) top_->s_axil_arvalid = 0;
-            if (answered) {
+            if (top_->s_axil_arvalid && top_->s_axil_arready) top_->s_axil_arvalid = 0;
+            if (top_->s_axil_rvalid) {
+                int response = top_->s_axil_rresp;
+                *value = top_->s_axil_rdata;
                 top_->s_axil_rready = 0;
+                cycle();
                 return response ? -2 : 0;
             }
         }
@@ -163,9 +157,9 @@ class Device {
   private:
     static constexpr int kLimit = 10000;
 
+    // From a cycle whose outputs are there to the next. Inputs are registered in the model (sim/top.py): they show what
+    // this cycle sees until `drive`, and from there on what the next one will.
     void cycle() {
-        drive();
-        top_->eval();  // combinational outputs for this cycle's inputs
         bool ar = top_->m_axi_arvalid && top_->m_axi_arready;
         bool r = top_->m_axi_rvalid && top_->m_axi_rready;
         bool aw = top_->m_axi_awvalid && top_->m_axi_awready;
@@ -182,15 +176,21 @@ class Device {
         if (tracing) record();
         if (ledger.watching) ledger.record(*top_);
 #endif
-        top_->clk = 1;
+        cycles_++;
+        drive();
+        clock(1);
+        clock(0);
+    }
+
+    // All clocks rise in one evaluation, so that each register sees what the others held before.
+    void clock(int level) {
+#if WITH_GATES
+        top_->unit_clk = level ? top_->awake : 0;
+#endif
+        top_->clk = level;
         top_->eval();
 #if WITH_WAVES
-        if (waves_) waves_->dump(2 * cycles_);
-#endif
-        top_->clk = 0;
-        cycles_++;
-#if WITH_WAVES
-        if (waves_) waves_->dump(2 * cycles_ - 1);
+        if (waves_) waves_->dump(2 * cycles_ + !level);
 #endif
     }
 

@@ -59,6 +59,8 @@ class RtlDevice:
         The timing of the memory; None is the ideal one.
     record : bool
         Keep the requests to the memory (24 bytes each), for `dram_statistics`.
+    gated : bool
+        Faster; the same in every cycle.
 
     Raises
     ------
@@ -74,10 +76,13 @@ class RtlDevice:
         waves: Path | None = None,
         memory: MemoryModel | None = None,
         record: bool = False,
+        gated: bool = True,
         report: Callable[[str], None] | None = None,
     ) -> None:
         self.config = config
-        library = ctypes.CDLL(str(build_device(config, trace=trace, waves=waves is not None, report=report)))
+        library = ctypes.CDLL(
+            str(build_device(config, trace=trace, waves=waves is not None, gated=gated, report=report))
+        )
         _declare(library)
         declare(library)
         self._library = library

@@ -15,13 +15,15 @@ LARGEST = 0x7F7F_FFFF
 """Word of the largest finite float, without sign."""
 
 
-def delay(m: Module, value: ValueCastable | Value, cycles: int, *, enable: Value, name: str) -> Signal:
+def delay(
+    m: Module, value: ValueCastable | Value, cycles: int, *, enable: Value, name: str, domain: str = "sync"
+) -> Signal:
     """`value` as it was `cycles` enabled clock cycles ago, in registers without reset."""
     value = Value.cast(value)
     for stage in range(cycles):
         register = Signal(value.shape(), name=f"{name}_{stage + 1}", reset_less=True)
         with m.If(enable):
-            m.d.sync += register.eq(value)
+            m.d[domain] += register.eq(value)
         value = register
     result = Signal(value.shape(), name=name)
     m.d.comb += result.eq(value)

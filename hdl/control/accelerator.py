@@ -7,7 +7,7 @@ from amaranth.lib.wiring import Out, connect
 from ...arch.config import AcceleratorConfig
 from ...arch.registers import offsets
 from ..attention.attention import AttentionUnit
-from ..axi import axi4_lite, axi4_read, axi4_write
+from ..axi import axi4_lite, axi4_read, axi4_write, flat_ports
 from ..cache.block_table import BlockTable
 from ..cache.page_writer import PageWriter
 from ..cache.tail_buffer import TailBuffer
@@ -23,6 +23,7 @@ from ..vector.memories import ActivationMemory, ParameterMemory, Scratchpad, sha
 from ..vector.unit import VectorUnit
 from .counters import COUNTERS, Counters
 from .decode import UNITS
+from .gating import clocked, connect_gates, gate_ports, row_domain
 from .memories import InstructionMemory, TokenMemory
 from .registers import ADDRESS_BITS, RegisterBlock
 from .saturation import Saturation
@@ -50,12 +51,6 @@ CLEARED = ("program", "embedding", "row_reader", "vector")
 OFFSETS = offsets()
 
 
-def _flat(prefix: str, signature: wiring.Signature, *, subordinate: bool = False) -> dict[str, object]:
-    """Members of a bus as top-level ports `prefix_member`, so that they get AXI's own names in Verilog."""
-    signature = signature.flip() if subordinate else signature
-    return {f"{prefix}_{name}": member for name, member in signature.members.items()}
-
-
 class Accelerator(wiring.Component):
     """A Celosia accelerator.
 
@@ -66,22 +61,27 @@ class Accelerator(wiring.Component):
     Parameters:
         config: checked by `arch.config.derive`.
         trace: for simulation only.
+        gated: for simulation only: units have clocks of their own, `unit_clk`, which must tick with `clk` at the end of
+            cycles in which they are `awake`. Otherwise all of them are `clk`.
     """
 
-    def __init__(self, config: AcceleratorConfig, *, trace: bool = False) -> None:
+    def __init__(self, config: AcceleratorConfig, *, trace: bool = False, gated: bool = False) -> None:
         self.config = config
         self.trace = trace
+        self.gated = gated
         self.interfaces = interfaces = Interfaces(config)
         widths = {"address_bits": config.bus.address_bits, "data_bits": config.bus.data_bits}
         ports: dict[str, object] = {
-            **_flat("m_axi", axi4_read(**widths, id_bits=1)),
-            **_flat("m_axi", axi4_write(**widths, id_bits=1)),
-            **_flat("s_axil", axi4_lite(address_bits=ADDRESS_BITS), subordinate=True),
+            **flat_ports("m_axi", axi4_read(**widths, id_bits=1)),
+            **flat_ports("m_axi", axi4_write(**widths, id_bits=1)),
+            **flat_ports("s_axil", axi4_lite(address_bits=ADDRESS_BITS), subordinate=True),
             "irq": Out(1),
         }
         self.chunks = range(config.vector.chunks)
         if trace:
             ports |= trace_ports(interfaces)
+        if gated:
+            ports |= gate_ports(interfaces.rows)
         super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:
@@ -97,7 +97,8 @@ class Accelerator(wiring.Component):
         self._saturations = [Saturation(interfaces) for _ in self.chunks]
         self._stream = StreamUnit(config)
         self._embedding = Embedding(config)
-        self._matrix = MatrixUnit(interfaces)
+        rows = [row_domain(row) if self.gated else "sync" for row in range(interfaces.rows)]
+        self._matrix = MatrixUnit(interfaces, row_domains=rows)
         self._vector = VectorUnit(interfaces)
         self._attention = AttentionUnit(interfaces=interfaces)
         self._table = BlockTable(interfaces=interfaces)
@@ -110,13 +111,14 @@ class Accelerator(wiring.Component):
         self._parameters = [ParameterMemory(interfaces) for _ in self.chunks]
         self._activations = ActivationMemory(interfaces)
         for name in ALWAYS + MEMORIES:
-            m.submodules[name] = getattr(self, f"_{name}")
+            m.submodules[name] = clocked(name, getattr(self, f"_{name}"), gated=self.gated)
         for chunk in self.chunks:
             m.submodules[f"scratchpad_{chunk}"] = self._scratchpads[chunk]
             m.submodules[f"parameters_{chunk}"] = self._parameters[chunk]
             m.submodules[f"saturation_{chunk}"] = self._saturations[chunk]
         for name in CLEARED:
-            m.submodules[name] = ResetInserter(self._clear)(getattr(self, f"_{name}"))
+            unit = ResetInserter(self._clear)(getattr(self, f"_{name}"))
+            m.submodules[name] = clocked(name, unit, gated=self.gated)
         m.d.comb += [
             self._clear.eq(sequencer.clear),
             self._stream.clear.eq(self._clear),
@@ -134,6 +136,8 @@ class Accelerator(wiring.Component):
         self._cache(m)
         self._count(m)
         self._interrupts(m)
+        if self.gated:
+            connect_gates(m, self, clear=self._clear, sequencer=sequencer, matrix=self._matrix, tail=self._tail)
         if self.trace:
             connect_trace(
                 m,

@@ -1,6 +1,8 @@
 """The accumulators of the matrix engine."""
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal, unsigned
+from collections.abc import Sequence
+
+from amaranth.hdl import C, Cat, DomainRenamer, Module, Mux, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -27,6 +29,8 @@ class AccumulatorArray(wiring.Component):
         R and C.
     depth : int
         Accumulators; each is R x C words of 32 bits, in one memory for each of the R x C.
+    row_domains : sequence of str or None
+        Clock domain of what is there once per row; None is ``sync``.
 
     Members
     -------
@@ -49,10 +53,11 @@ class AccumulatorArray(wiring.Component):
     latency = 3 + FloatAdd.latency
     distance = latency
 
-    def __init__(self, *, rows: int, channels: int, depth: int) -> None:
+    def __init__(self, *, rows: int, channels: int, depth: int, row_domains: Sequence[str] | None = None) -> None:
         self.rows = rows
         self.channels = channels
         self.depth = depth
+        self.row_domains = row_domains or ("sync",) * rows
         floats = data.ArrayLayout(data.ArrayLayout(32, channels), rows)
         super().__init__(
             {
@@ -78,9 +83,10 @@ class AccumulatorArray(wiring.Component):
         m.d.sync += around.eq(valid[-1] & (index == self.index))
 
         overflows = []
-        for row in range(self.rows):
+        for row, domain in enumerate(self.row_domains):
             for channel in range(self.channels):
-                m.submodules[f"lane_{row}_{channel}"] = lane = Accumulator(depth=self.depth)
+                lane = Accumulator(depth=self.depth)
+                m.submodules[f"lane_{row}_{channel}"] = DomainRenamer(domain)(lane)
                 m.d.comb += [
                     lane.read_index.eq(self.index),
                     lane.first.eq(self.first),

@@ -36,6 +36,8 @@ class DotArray(wiring.Component):
         b, 9 at most.
     products_per_dsp : int
         1, or 2 if C is even.
+    row_domains : sequence of str or None
+        Clock domain of what is there once per row; None is ``sync``.
 
     Members
     -------
@@ -55,7 +57,15 @@ class DotArray(wiring.Component):
 
     latency = 2 + len(TREE)
 
-    def __init__(self, *, rows: int, channels: int, activation_bits: int, products_per_dsp: int) -> None:
+    def __init__(
+        self,
+        *,
+        rows: int,
+        channels: int,
+        activation_bits: int,
+        products_per_dsp: int,
+        row_domains: Sequence[str] | None = None,
+    ) -> None:
         if products_per_dsp not in (1, 2):
             raise ValueError(f"DotArray: products_per_dsp must be 1 or 2, not {products_per_dsp!r}")
         if channels % products_per_dsp:
@@ -64,6 +74,7 @@ class DotArray(wiring.Component):
         self.channels = channels
         self.activation_bits = activation_bits
         self.products_per_dsp = products_per_dsp
+        self.row_domains = row_domains or ("sync",) * rows
         dot = signed(activation_bits + 8 + 5)
         super().__init__(
             {
@@ -76,7 +87,8 @@ class DotArray(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         activations = [
-            [self._register(m, q, f"q_{row}_{i}") for i, q in enumerate(self.q[row])] for row in range(self.rows)
+            [_register(m, q, f"q_{row}_{i}", domain) for i, q in enumerate(self.q[row])]
+            for row, domain in enumerate(self.row_domains)
         ]
         if self.products_per_dsp == 1:
             self._single(m, activations)
@@ -87,39 +99,34 @@ class DotArray(wiring.Component):
     def _single(self, m: Module, activations: list[list[Signal]]) -> None:
         """A multiplier for each product."""
         for channel in range(self.channels):
-            weights = [self._register(m, w, f"weight_{channel}_{i}") for i, w in enumerate(self.weights[channel])]
-            for row, q in enumerate(activations):
+            weights = [_register(m, w, f"weight_{channel}_{i}", "sync") for i, w in enumerate(self.weights[channel])]
+            for row, (q, domain) in enumerate(zip(activations, self.row_domains, strict=True)):
                 where = f"{row}_{channel}"
                 products = [
-                    self._register(m, a * b, f"product_{where}_{i}")
+                    _register(m, a * b, f"product_{where}_{i}", domain)
                     for i, (a, b) in enumerate(zip(weights, q, strict=True))
                 ]
-                m.d.comb += self.o[row][channel].eq(_registered_sum(m, products, TREE, name=f"sum_{where}"))
+                total = _registered_sum(m, products, TREE, name=f"sum_{where}", domain=domain)
+                m.d.comb += self.o[row][channel].eq(total)
 
     def _pairs(self, m: Module, activations: list[list[Signal]]) -> None:
         """A multiplier for two products."""
         for channel in range(0, self.channels, 2):
             weights = [
-                self._register(m, pair(*both), f"weights_{channel}_{i}")
+                _register(m, pair(*both), f"weights_{channel}_{i}", "sync")
                 for i, both in enumerate(zip(self.weights[channel], self.weights[channel + 1], strict=True))
             ]
-            for row, q in enumerate(activations):
+            for row, (q, domain) in enumerate(zip(activations, self.row_domains, strict=True)):
                 where = f"{row}_{channel}"
                 products = [
-                    self._register(m, pair_product(a, b), f"products_{where}_{i}")
+                    _register(m, pair_product(a, b), f"products_{where}_{i}", domain)
                     for i, (a, b) in enumerate(zip(weights, q, strict=True))
                 ]
-                sums = _registered_sums(m, products, TREE[0], name=f"sums_{where}")
+                sums = _registered_sums(m, products, TREE[0], name=f"sums_{where}", domain=domain)
                 for half, terms in enumerate(zip(*map(split_pair, sums), strict=True)):
                     name = f"sum_{row}_{channel + half}"
-                    total = _registered_sum(m, terms, TREE[1:], name=name)
+                    total = _registered_sum(m, terms, TREE[1:], name=name, domain=domain)
                     m.d.comb += self.o[row][channel + half].eq(total)
-
-    @staticmethod
-    def _register(m: Module, value: Value, name: str) -> Signal:
-        register = Signal(value.shape(), name=name, reset_less=True)
-        m.d.sync += register.eq(value)
-        return register
 
 
 def pair(low: Value, high: Value) -> Value:
@@ -142,14 +149,20 @@ def split_pair(total: Value) -> tuple[Value, Value]:
     return low, high
 
 
-def _registered_sum(m: Module, terms: Sequence[Value], tree: tuple[int, ...], *, name: str) -> Value:
+def _register(m: Module, value: Value, name: str, domain: str) -> Signal:
+    register = Signal(value.shape(), name=name, reset_less=True)
+    m.d[domain] += register.eq(value)
+    return register
+
+
+def _registered_sum(m: Module, terms: Sequence[Value], tree: tuple[int, ...], *, name: str, domain: str) -> Value:
     """Sum of all terms, exact, one register for each entry of `tree`, whose product is their number."""
     for stage, arity in enumerate(tree):
-        terms = _registered_sums(m, terms, arity, name=f"{name}_{stage}")
+        terms = _registered_sums(m, terms, arity, name=f"{name}_{stage}", domain=domain)
     return terms[0]
 
 
-def _registered_sums(m: Module, terms: Sequence[Value], arity: int, *, name: str) -> list[Signal]:
+def _registered_sums(m: Module, terms: Sequence[Value], arity: int, *, name: str, domain: str) -> list[Signal]:
     """Sums of `arity` terms each, a power of two, exact, each in a register."""
     width = max(map(len, terms)) + (arity - 1).bit_length()
     sums = []
@@ -158,6 +171,6 @@ def _registered_sums(m: Module, terms: Sequence[Value], arity: int, *, name: str
         group = [*terms[index : index + arity]]
         while len(group) > 1:
             group = [a + b for a, b in zip(group[::2], group[1::2], strict=True)]
-        m.d.sync += total.eq(group[0])
+        m.d[domain] += total.eq(group[0])
         sums.append(total)
     return sums

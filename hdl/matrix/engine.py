@@ -1,5 +1,6 @@
 """The matrix engine: micro-ops and tiles in, accumulated results out."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, unsigned
@@ -31,6 +32,8 @@ class Engine(wiring.Component):
     Parameters
     ----------
     interfaces : Interfaces
+    row_domains : sequence of str or None
+        Clock domain of what is there once per row; None is ``sync``.
 
     Members
     -------
@@ -52,17 +55,17 @@ class Engine(wiring.Component):
         A micro-op issues, or what of tile, room and accumulator the one at the input lacks; for the trace.
     """
 
-    def __init__(self, interfaces: Interfaces) -> None:
+    def __init__(self, interfaces: Interfaces, *, row_domains: Sequence[str] | None = None) -> None:
         self.interfaces = interfaces
-        rows, channels = interfaces.rows, interfaces.channels
+        self.row_domains = row_domains or ("sync",) * interfaces.rows
+        shape: Any = {"rows": interfaces.rows, "channels": interfaces.channels, "row_domains": self.row_domains}
+        rows = interfaces.rows
         array = interfaces.config.array
         bits = array.activation_bits
         minimum = any(f.has_minimum for f in interfaces.derived.formats)
-        self.dots = DotArray(
-            rows=rows, channels=channels, activation_bits=bits, products_per_dsp=array.products_per_dsp
-        )
-        self.scaler = BlockScaler(rows=rows, channels=channels, activation_bits=bits, minimum=minimum)
-        self.accumulators = AccumulatorArray(rows=rows, channels=channels, depth=len(interfaces.accumulator))
+        self.dots = DotArray(**shape, activation_bits=bits, products_per_dsp=array.products_per_dsp)
+        self.scaler = BlockScaler(**shape, activation_bits=bits, minimum=minimum)
+        self.accumulators = AccumulatorArray(**shape, depth=len(interfaces.accumulator))
         # One cycle for the activation memory, in front of the multipliers.
         self.value_cycle = 1 + self.dots.latency + self.scaler.latency
         self.latency = self.value_cycle + AccumulatorArray.latency - 3
@@ -157,7 +160,7 @@ class Engine(wiring.Component):
 
     def _operands(self, m: Module, op: data.View, issue: Signal, offered: Any) -> None:
         """Reads activations and holds the tile; feeds multipliers and, later, the scaler."""
-        rows, channels = self.interfaces.rows, self.interfaces.channels
+        channels = self.interfaces.channels
         tile = Signal(self.interfaces.tile, reset_less=True)
         with m.If(offered.ready):
             m.d.sync += tile.eq(offered.payload)
@@ -174,15 +177,17 @@ class Engine(wiring.Component):
             self.scaler.dots.eq(self.dots.o),
         ]
         wait = self.dots.latency
-        for row in range(rows):
+        for row, domain in enumerate(self.row_domains):
             word = words[row]
             m.d.comb += [
                 self.dots.q[row].eq(word.q),
-                self.scaler.row_exponent[row].eq(_delayed(m, word.exponent, wait, name=f"exponent_{row}")),
-                self.scaler.row_total[row].eq(_delayed(m, word.total, wait, name=f"total_{row}")),
+                self.scaler.row_exponent[row].eq(
+                    _delayed(m, word.exponent, wait, name=f"exponent_{row}", domain=domain)
+                ),
+                self.scaler.row_total[row].eq(_delayed(m, word.total, wait, name=f"total_{row}", domain=domain)),
                 # The accumulators want it one cycle before the value; the word is there in cycle 1 of the engine.
                 self.accumulators.shift[row].eq(
-                    _delayed(m, word.shift, self.value_cycle - 2, name=f"shift_{row}"),
+                    _delayed(m, word.shift, self.value_cycle - 2, name=f"shift_{row}", domain=domain),
                 ),
             ]
         scaler = self.scaler
@@ -212,8 +217,8 @@ class Engine(wiring.Component):
         ]
 
 
-def _delayed(m: Module, value: Value, cycles: int, *, name: str) -> Signal:
-    return delay(m, value, cycles, enable=C(1), name=name)
+def _delayed(m: Module, value: Value, cycles: int, *, name: str, domain: str = "sync") -> Signal:
+    return delay(m, value, cycles, enable=C(1), name=name, domain=domain)
 
 
 def _signed_significand(significand: Value, negative: Value) -> Value:

@@ -1,6 +1,8 @@
 """From integer dot products to the float32 value of a block."""
 
-from amaranth.hdl import C, Cat, Module, Signal, signed
+from collections.abc import Sequence
+
+from amaranth.hdl import C, Cat, DomainRenamer, Module, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -27,6 +29,8 @@ class BlockScaler(wiring.Component):
         b.
     minimum : bool
         Builds the second product and the addition. A minimum of 0 then leaves the first term as it is.
+    row_domains : sequence of str or None
+        Clock domain of what is there once per row; None is ``sync``.
 
     Members
     -------
@@ -43,11 +47,20 @@ class BlockScaler(wiring.Component):
     latency : int
     """
 
-    def __init__(self, *, rows: int, channels: int, activation_bits: int, minimum: bool) -> None:
+    def __init__(
+        self,
+        *,
+        rows: int,
+        channels: int,
+        activation_bits: int,
+        minimum: bool,
+        row_domains: Sequence[str] | None = None,
+    ) -> None:
         self.rows = rows
         self.channels = channels
         self.activation_bits = activation_bits
         self.has_minimum = minimum
+        self.row_domains = row_domains or ("sync",) * rows
         self.latency = ScaledInteger.latency + (FloatAdd.latency if minimum else 0)
         array = data.ArrayLayout
         super().__init__(
@@ -67,10 +80,12 @@ class BlockScaler(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         products, joins = [], []
-        for row in range(self.rows):
+        for row, domain in enumerate(self.row_domains):
+            clocked = DomainRenamer(domain)
             for channel in range(self.channels):
                 where = f"{row}_{channel}"
-                m.submodules[f"scale_{where}"] = scale = ScaledInteger(integer_bits=self.activation_bits + 13)
+                scale = ScaledInteger(integer_bits=self.activation_bits + 13)
+                m.submodules[f"scale_{where}"] = clocked(scale)
                 m.d.comb += [
                     scale.integer.eq(self.dots[row][channel]),
                     scale.significand.eq(self.scale[channel]),
@@ -80,8 +95,9 @@ class BlockScaler(wiring.Component):
                 products.append(scale.overflow)
                 value = scale.o
                 if self.has_minimum:
-                    m.submodules[f"minimum_{where}"] = minimum = ScaledInteger(integer_bits=self.activation_bits + 5)
-                    m.submodules[f"join_{where}"] = join = FloatAdd()
+                    minimum, join = ScaledInteger(integer_bits=self.activation_bits + 5), FloatAdd()
+                    m.submodules[f"minimum_{where}"] = clocked(minimum)
+                    m.submodules[f"join_{where}"] = clocked(join)
                     m.d.comb += [
                         minimum.integer.eq(self.row_total[row]),
                         minimum.significand.eq(self.minimum[channel]),

@@ -1,5 +1,6 @@
 """The matrix unit: everything around the engine."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal, Value, unsigned
@@ -26,6 +27,8 @@ class MatrixUnit(wiring.Component):
     Parameters
     ----------
     interfaces : Interfaces
+    row_domains : sequence of str or None
+        Clock domain of what is there once per row of the engine; None is ``sync``.
 
     Members
     -------
@@ -47,13 +50,15 @@ class MatrixUnit(wiring.Component):
     Attributes
     ----------
     engine : Engine
+    rows : Signal, of activations that the MATMUL has whose micro-ops issue
     drains : Signal, all micro-ops of the MATMULs inside have issued; for the trace
     """
 
-    def __init__(self, interfaces: Interfaces) -> None:
+    def __init__(self, interfaces: Interfaces, *, row_domains: Sequence[str] | None = None) -> None:
         self.interfaces = interfaces
-        self.engine = Engine(interfaces)
+        self.engine = Engine(interfaces, row_domains=row_domains)
         self.drains = Signal()
+        self.rows = Signal(COMMAND["rows"].shape)
         top_k = interfaces.config.control.top_k
         words = data.ArrayLayout(interfaces.am_word, interfaces.rows)
         vector = interfaces.vector
@@ -139,7 +144,8 @@ class MatrixUnit(wiring.Component):
             top_k.restart.eq(writer.start & flag(writing, Flag.TOP_K)),
             sequencer.start.eq(start),
             sequencer.command.eq(issuing),
-            sequencer.rows.eq(_rows(issuing)),
+            self.rows.eq(_rows(issuing)),
+            sequencer.rows.eq(self.rows),
             writer.command.eq(writing),
             writer.rows.eq(_rows(writing)),
         ]
