@@ -12,7 +12,7 @@ from typing import Any
 from amaranth.back import verilog
 
 from ..arch.config import AcceleratorConfig
-from ..hdl.verilog import plain_names
+from ..hdl.verilog import plain
 from .errors import SynthesisError
 from .families import TARGETS, Placement, Target, Totals
 from .harness import TimingHarness
@@ -123,7 +123,7 @@ def synthesize(
         progress(done, 2 if placement is None else 3, f"{unit} on {target}: {what}")
 
     report(0, "elaborating")
-    source = plain_names(verilog.convert(top, name=TOP, emit_src=False, strip_internal_attrs=True))
+    source = plain(verilog.convert(top, name=TOP, emit_src=False, strip_internal_attrs=True))
     mapped = _synthesized(source, chosen, cached, lambda line: report(1, f"Yosys: {line}"))
     result = json.loads((mapped / RESULT).read_text())
     used = area(result["cells"], chosen.resources)

@@ -29,6 +29,9 @@ INSTANCE = re.compile(r"^(  )(\\\S+|\w+)( +(?:\\\S+ +|\w+) *\()$", re.MULTILINE)
 """Verilog as Yosys writes it: a module's first line, and an instance's."""
 
 
+NO_BITS = re.compile(r"^ *wire \[-1:0\] .*\n", re.MULTILINE)
+"""A signal without bits, which Verilog does not have; nothing refers to one."""
+
 ESCAPED, INDEX = re.compile(r"\\\S+ "), re.compile(r"\[(\d+)\]")
 """An escaped identifier, and an index in one."""
 
@@ -49,7 +52,7 @@ def component_verilog(component: wiring.Component, *, name: str = TOP) -> str:
     with _no_collection():
         top = verilog.convert(component, name, library, emit_src=False, strip_internal_attrs=True)
         text = "".join([top, *library.verilog()])
-    return _merge_identical(plain_names(TRIGGER.sub("initial_trigger ", ZERO_MEMORY.sub("", text))))
+    return _merge_identical(plain(TRIGGER.sub("initial_trigger ", ZERO_MEMORY.sub("", text))))
 
 
 @contextmanager
@@ -66,9 +69,12 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def plain_names(text: str) -> str:
-    """Verilog with `\\q[3] ` renamed to `\\q.3 `: Yosys (0.70) takes the first for bit 3 of `q` and stops in ABC9."""
-    return ESCAPED.sub(lambda match: INDEX.sub(r".\1", match[0]), text)
+def plain(text: str) -> str:
+    """Verilog of Amaranth as every tool takes it: no signals without bits, and `\\q[3] ` renamed to `\\q.3 `.
+
+    Yosys (0.70) takes `\\q[3] ` for bit 3 of `q` and stops in ABC9.
+    """
+    return ESCAPED.sub(lambda match: INDEX.sub(r".\1", match[0]), NO_BITS.sub("", text))
 
 
 def _merge_identical(text: str) -> str:

@@ -95,7 +95,10 @@ class SoftmaxScale(wiring.Component):
             scores.address.eq(Cat(word, row[: shape.state_bits], page.slot)),
             limit.eq(self.position + walk.token),
         ]
-        m.d.comb += [visible[lane].eq(~page.last | (word * shape.lanes + lane <= limit)) for lane in range(shape.lanes)]
+        # Where a word is a page, lane 0 is its first position, which every row sees.
+        for lane in range(shape.lanes):
+            sees = word * shape.lanes + lane <= limit if shape.words > 1 or lane else C(1)
+            m.d.comb += visible[lane].eq(~page.last | sees)
         with m.FSM(name="walk"):
             with m.State("Wait For Scores"):
                 m.d.sync += row.eq(0)

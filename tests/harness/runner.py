@@ -23,6 +23,7 @@ from amaranth.lib import wiring
 from cocotb_tools import runner as cocotb_runner
 
 from celosia import sim
+from celosia.hdl.verilog import NO_BITS
 from celosia.sim.cache import cache_root, cached_build, content_key
 from celosia.sim.toolchain import Toolchain, find_toolchain, require_libpython
 
@@ -120,7 +121,7 @@ def build_bench(
     """Convert, lint and compile a component; returns the folder with the simulation, from the cache if it is there."""
     require_libpython()
     toolchain = find_toolchain()
-    source = verilog.convert(component, name=TOP, emit_src=False)
+    source = NO_BITS.sub("", verilog.convert(component, name=TOP, emit_src=False))
     visible = _control_file(source, public)
     arguments = ["--no-public-flat-rw", "-CFLAGS", _COMPILE_FLAGS[optimize]]
     # The simulation is linked against cocotb's libraries where they are, so their folder counts.

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from celosia.arch.config import load_config
+from celosia.arch.config import AcceleratorConfig, load_config
 from celosia.hdl.verilog import accelerator_verilog
 from tests.harness.linters import LINTERS, IcarusMissing, icarus
 from tests.harness.runner import TOP
+from tests.system.support import WIDEST
 
 CLEAN = """
 module top(input clk, input [3:0] a, output reg [3:0] o);
@@ -38,17 +39,19 @@ UNNAMED = re.compile(r"\$signal\S*|\bU\$\d+")
 """What Amaranth calls a signal and a submodule without a name."""
 
 
-@pytest.mark.parametrize("preset", ["default", "ecp5"])
+@pytest.mark.parametrize("config", [load_config(), load_config("ecp5"), WIDEST], ids=lambda c: c.name)
 @pytest.mark.filterwarnings("default::tests.harness.linters.IcarusMissing")
-def test_accelerator_passes_all_linters(preset: str, tmp_path: Path) -> None:
+def test_accelerator_passes_all_linters(config: AcceleratorConfig, tmp_path: Path) -> None:
     """One test for all linters: writing the Verilog costs more than checking it."""
-    source = tmp_path / f"{preset}.v"
-    verilog = accelerator_verilog(load_config(preset), name=TOP)
+    source = tmp_path / f"{config.name}.v"
+    verilog = accelerator_verilog(config, name=TOP)
     source.write_text(verilog)
     assert f"module {TOP}(" in verilog
     assert UNNAMED.findall(verilog) == []
-    complaints = {name: check(source)[:20] for name, check in LINTERS.items()}
-    assert complaints == {name: [] for name in LINTERS}
+    # Yosys takes minutes for a bus of 1024 bits, and nothing of what it looks for depends on widths.
+    chosen = {name: check for name, check in LINTERS.items() if config is not WIDEST or name != "yosys"}
+    complaints = {name: check(source)[:20] for name, check in chosen.items()}
+    assert complaints == {name: [] for name in chosen}
 
 
 @pytest.mark.filterwarnings("default::tests.harness.linters.IcarusMissing")

@@ -1,6 +1,6 @@
 """What is done to Yosys's Verilog before anybody sees it."""
 
-from celosia.hdl.verilog import TRIGGER, ZERO_MEMORY, _merge_identical, plain_names
+from celosia.hdl.verilog import TRIGGER, ZERO_MEMORY, _merge_identical, plain
 
 ADDER = "module {name} (a, o);\n  input a;\n  output o;\n  assign o = a;\nendmodule\n\n"
 PARENT = (
@@ -38,6 +38,10 @@ def test_only_memories_of_zeros_lose_their_contents() -> None:
 
 
 def test_names_that_tools_misread_are_renamed() -> None:
-    assert plain_names("wire \\q[3] ; assign \\a[1].b[2] = q[3];") == "wire \\q.3 ; assign \\a.1.b.2 = q[3];"
+    assert plain("wire \\q[3] ; assign \\a[1].b[2] = q[3];") == "wire \\q.3 ; assign \\a.1.b.2 = q[3];"
+
+
+def test_signals_without_bits_are_dropped() -> None:
+    assert plain("  wire [1:0] a;\n  wire [-1:0] b;\n  wire c;\n") == "  wire [1:0] a;\n  wire c;\n"
     trigger = "  if (\\$auto$verilog_backend.cc:2355:dump_module$126 ) begin end"
     assert TRIGGER.sub("initial_trigger ", trigger) == "  if (initial_trigger ) begin end"
