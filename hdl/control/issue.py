@@ -98,8 +98,11 @@ class IssueQueue(wiring.Component):
         in_order = (mine == head.number) | (beside & ((mine + 1)[:NUMBER_BITS] == head.number))
         m.d.comb += begins.eq(queue.r_rdy & in_order & (~busy[0] | joins))
         self._offer(m, command, pending)
+        # Whether an instruction begins is known late in the cycle, and a command is wide: it is taken over in any case.
+        with m.If(~pending.any()):
+            m.d.sync += command.eq(head.command)
         with m.If(begins):
-            m.d.sync += [command.eq(head.command), pending.eq(head.targets), newest.eq(begun)]
+            m.d.sync += [pending.eq(head.targets), newest.eq(begun)]
         # `running` is the oldest that is not done, `newest` the last one that began: the same one if only one runs.
         with m.If(begins & (~busy[0] | (self.done & ~busy[1]))):
             m.d.sync += [self.running.eq(begun), busy.eq(1)]
