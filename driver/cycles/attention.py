@@ -39,11 +39,15 @@ class Attend:
 
 @dataclass(frozen=True)
 class _Segment:
-    """K or V of a page, for the row groups of one pass; `skipped` more pages of that kind follow V."""
+    """K or V of a page, for the row groups of one pass from `start` on; `skipped` more pages of that kind follow V.
+
+    tiles: micro-ops of each tile of 32 lanes of K.
+    """
 
     value: bool
     page: int
     number: int
+    tiles: tuple[int, ...]
     groups: int
     rows: int
     last: bool
@@ -67,6 +71,8 @@ class AttendModel:
         self.tiles = BLOCK // config.array.channels
         self.tile_beats = derived.tile_beats
         self.exponent_beats = ceil_div(2 * BLOCK * blocks, bus)
+        accumulators = 1 << (derived.accumulators - 1).bit_length()
+        self.outputs = accumulators * config.vector.max_head_dim // BLOCK
         self.payload_beats = BLOCK * BLOCK * blocks // bus
         self.exponent_cycles = 2 * blocks * max(1, BLOCK // bus)
         self.quantizers = derived.softmax_quantizers
@@ -101,7 +107,7 @@ class AttendModel:
             else:
                 walk.keys(segment)
         macs = walk.array * self.timing.rows * self.timing.channels * BLOCK
-        return Attend(walk.results + MULTIPLY + 3, walk.request, macs, walk.beats, walk.array)
+        return Attend(walk.written + MULTIPLY + 3, walk.request, macs, walk.beats, walk.array)
 
     def _segments(self, instruction: Instruction, position: int, rows: int) -> Iterator[_Segment]:
         """K and V segments in the order of the schedule."""
@@ -114,19 +120,27 @@ class AttendModel:
             for start in range(0, groups, instruction.k):
                 part = min(instruction.k, groups - start)
                 part_rows = min(total - start * self.timing.rows, part * self.timing.rows)
+                full, tail = (part,) * self.tiles, self._seen(position, start, part)
                 for page in range(walked):
                     # The last pages count from the end.
                     real = page if page <= _MIDDLE else pages - walked + page
                     skipped = pages - walked if page == _MIDDLE < walked - 1 else 0
-                    keys.append((real, part, part_rows, page == walked - 1, skipped))
+                    last = page == walked - 1
+                    keys.append((real, tail if last else full, part, part_rows, last, skipped))
         for number in range(len(keys) + self.lag):
             if number < len(keys):
-                page, part, part_rows, last, skipped = keys[number]
-                yield _Segment(False, page, number, part, part_rows, last, skipped)
+                page, tiles, part, part_rows, last, skipped = keys[number]
+                yield _Segment(False, page, number, tiles, part, part_rows, last, skipped)
             behind = number - self.lag
             if behind >= 0:
-                page, part, part_rows, last, skipped = keys[behind]
-                yield _Segment(True, page, behind, part, part_rows, last, skipped)
+                page, tiles, part, part_rows, last, skipped = keys[behind]
+                yield _Segment(True, page, behind, tiles, part, part_rows, last, skipped)
+
+    def _seen(self, position: int, start: int, groups: int) -> tuple[int, ...]:
+        """Row groups of a pass that see a position of each K tile of the last page; one at least."""
+        first = (self.config.array.channels * tile - position % BLOCK for tile in range(self.tiles))
+        rows = (max(0, token) * self.geometry.rows_per_token for token in first)
+        return tuple(max(1, min(groups, start + groups - row // self.timing.rows)) for row in rows)
 
 
 class _Walk:
@@ -134,6 +148,7 @@ class _Walk:
 
     Attributes:
         request: when the stream's page walk has asked. results: when the last result left the engine's queue.
+        written: when the last output left its own queue.
         array, beats: as in `Attend`.
     """
 
@@ -141,7 +156,7 @@ class _Walk:
         self.model, self.stream, self.old_pages = model, stream, old_pages
         self.places = derive(model.config).accumulators
         self.tiles = model.geometry.head_blocks * model.tiles
-        self.request, self.results, self.array, self.beats = asked, accepted, 0, 0
+        self.request, self.results, self.written, self.array, self.beats = asked, accepted, accepted, 0, 0
         self._dispatched, self._merger = accepted + 4, accepted + 6
         self._engine = self._softmax = accepted
         self._page_done: list[float] = []
@@ -150,6 +165,9 @@ class _Walk:
         # Results leave the engine's queue, which has a place for every accumulator, in their order.
         self._left, self._count = Line(), 0
         self._left.point(0, accepted)
+        # The outputs among them stand in a queue of their own, until they are normalised.
+        self._output, self._outputs = Line(), 0
+        self._output.point(0, accepted)
 
     def keys(self, segment: _Segment) -> None:
         """Exponents and K of a page: scores, which the softmax takes."""
@@ -166,9 +184,10 @@ class _Walk:
             self.beats += model.exponent_beats
         blocks = model.geometry.head_blocks
         begin = max(self._engine + 1, loaded + (4 * blocks if segment.last else 0) + 2)
-        cycles = blocks * max(model.tiles * segment.groups, HAZARD if blocks > 1 else 0)
-        scores = model.tiles * segment.groups
-        self._multiply(segment, begin, cycles, scores, streamed)
+        scores = sum(segment.tiles)
+        cycles = blocks * max(scores, HAZARD if blocks > 1 else 0)
+        self._multiply(begin, cycles, blocks * scores, scores, streamed)
+        self._merger = self._engine - segment.tiles[-1] + 2
         scored = max(self._engine + timing.engine, self.results + scores)
         self._leave(scores, scored - scores, scored)
         self._softmax = max(scored + 4, self._softmax + 2) + segment.rows * model.row
@@ -181,14 +200,28 @@ class _Walk:
         timing = self.model.timing
         streamed = self._dispatch(segment)
         begin = max(self._engine + 1, self._merger + 2, self._page_done[segment.number] + 2)
-        outputs = self.tiles * segment.groups if segment.last else 0
-        begin = self._multiply(segment, begin, self.tiles * segment.groups, outputs, streamed)
+        array = self.tiles * segment.groups
+        outputs = array if segment.last else 0
+        begin = self._multiply(begin, array, array, outputs, streamed)
+        self._merger = self._engine - segment.groups + 2
         if outputs:
-            each = ceil_div(segment.rows * timing.parts, segment.groups) + 1
-            first = max(begin + timing.engine, self.results)
-            self._leave(outputs, first, max(first + outputs * each, self._engine + timing.engine + each))
+            self._normalise(segment, outputs, begin + timing.engine)
         if segment.skipped:
             self._skip(segment)
+
+    def _normalise(self, segment: _Segment, outputs: int, first: float) -> None:
+        """Outputs through their queue: a row, or a part of it, a cycle."""
+        timing = self.model.timing
+        each = segment.rows * timing.parts / segment.groups
+        first = max(first, self.results)
+        room = self._output.at(self._outputs + outputs - self.model.outputs)
+        made = max(first + outputs, self._engine + timing.engine, room)
+        self._leave(outputs, first, made)
+        begins = max(self.written, first + 3)
+        self._output.point(self._outputs, begins)
+        self._outputs += outputs
+        self.written = max(begins + outputs * each, made + 3 + each)
+        self._output.point(self._outputs, self.written)
 
     def _dispatch(self, segment: _Segment) -> bool:
         """A segment goes to its followers at once, when all have a place for it. Returns whether it is streamed."""
@@ -200,7 +233,7 @@ class _Walk:
         self.request += _WALK if streamed else 4
         return streamed
 
-    def _multiply(self, segment: _Segment, begin: float, cycles: int, results: int, streamed: bool) -> float:
+    def _multiply(self, begin: float, cycles: int, array: int, results: int, streamed: bool) -> float:
         """Micro-ops from `begin` on, or when tiles, or places for their results, are there; when they began."""
         model = self.model
         self._engine = begin + cycles - 1
@@ -210,9 +243,8 @@ class _Walk:
             self.beats += model.payload_beats
         if results:
             self._engine = max(self._engine, self._left.at(self._count + results - self.places) + 1)
-        self._merger = self._engine - segment.groups + 2
         self._passed.append(self._engine)
-        self.array += self.tiles * segment.groups
+        self.array += array
         return begin
 
     def _leave(self, results: int, first: float, last: float) -> None:
@@ -228,10 +260,12 @@ class _Walk:
         cycles = pages * (self._passed[-1] - self._passed[-5]) / 2
         self.stream.shift(cycles)
         self._left.shift(cycles)
+        self._output.shift(cycles)
         for times in (self._page_done, self._passed, self._scaled):
             times[:] = [time + cycles for time in times]
         self.request += cycles
         self.results += cycles
+        self.written += cycles
         self._dispatched += cycles
         self._merger += cycles
         self._engine += cycles

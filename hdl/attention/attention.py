@@ -13,6 +13,7 @@ from ..interfaces import COMMAND, GEOMETRY_LAYOUT, Interfaces, ResultKind, read_
 from .merger import KvMerger
 from .micro_ops import MicroOps
 from .output import AttentionOutput
+from .output_queue import OutputQueue
 from .schedule import PageSchedule
 from .shape import AttentionShape
 from .softmax import Softmax
@@ -90,8 +91,12 @@ class AttentionUnit(wiring.Component):
         m.submodules.micro_ops = micro_ops = MicroOps(interfaces=self.interfaces)
         m.submodules.softmax = softmax = Softmax(interfaces=self.interfaces)
         m.submodules.output = output = AttentionOutput(interfaces=self.interfaces)
+        m.submodules.outputs = outputs = OutputQueue(interfaces=self.interfaces)
+        connect(m, outputs.reciprocals, softmax.reciprocals)
+        connect(m, outputs.o, output.i)
+        connect(m, output.spm, flipped(self.spm))
         self._control(m, schedule, merger, micro_ops, softmax, output)
-        self._connect(m, schedule, merger, micro_ops, softmax, output)
+        self._connect(m, schedule, merger, micro_ops, softmax, outputs)
         self._probability_memory(m, softmax)
         outer.submodules.unit = ResetInserter(self.clear)(m)
         return outer
@@ -102,10 +107,12 @@ class AttentionUnit(wiring.Component):
         command = Signal(COMMAND)
         instruction = command.instruction
         geometry = GEOMETRY_LAYOUT(instruction.aux[: GEOMETRY_LAYOUT.size])
+        sub_heads_log2 = geometry.sub_heads_log2[:2]
         queries = Signal(14)
         groups = Signal(17)
         group_words = Signal(20)
         pass_words = Signal(20)
+        page_queries = Signal(13)
         launch = Signal()
         with m.FSM(name="control"):
             with m.State("Idle"):
@@ -118,10 +125,11 @@ class AttentionUnit(wiring.Component):
                     queries.eq(command.rows * geometry.group),
                     group_words.eq(geometry.group * (geometry.head_dim >> bits_for(self.shape.lanes))),
                     pass_words.eq(instruction.k * geometry.head_blocks),
+                    page_queries.eq(command.position[: bits_for(BLOCK)] * geometry.group),
                 ]
                 m.next = "Round"
             with m.State("Round"):
-                shifted = queries << geometry.sub_heads_log2[:2]
+                shifted = queries << sub_heads_log2
                 m.d.sync += groups.eq((shifted + self.shape.rows - 1) >> self.shape.row_bits)
                 m.next = "Begin"
             with m.State("Begin"):
@@ -147,7 +155,11 @@ class AttentionUnit(wiring.Component):
             output.group_words.eq(group_words),
         ]
         m.d.comb += [unit.launch.eq(launch) for unit in (schedule, softmax, output)]
-        m.d.comb += micro_ops.chunk.eq(command.chunk)
+        m.d.comb += [
+            micro_ops.chunk.eq(command.chunk),
+            micro_ops.tile_rows.eq(geometry.group << (sub_heads_log2 + bits_for(self.shape.channels))),
+            micro_ops.seen_rows.eq(page_queries << sub_heads_log2),
+        ]
         m.d.comb += [unit.head_blocks.eq(geometry.head_blocks) for unit in (schedule, merger, micro_ops, softmax)]
         m.d.comb += [unit.rows.eq(command.rows) for unit in (merger, softmax, output)]
         m.d.comb += [unit.position.eq(command.position) for unit in (merger, softmax)]
@@ -155,7 +167,7 @@ class AttentionUnit(wiring.Component):
             m.d.comb += [unit.group.eq(geometry.group), unit.sub_heads_log2.eq(geometry.sub_heads_log2)]
 
     def _connect(self, m: Module, *units: Any) -> None:
-        schedule, merger, micro_ops, softmax, output = units
+        schedule, merger, micro_ops, softmax, outputs = units
         job = schedule.o
         queues = []
         for name, follower in (("merger", merger.i), ("micro_ops", micro_ops.i), ("softmax", softmax.i_pages)):
@@ -173,8 +185,6 @@ class AttentionUnit(wiring.Component):
         connect(m, merger.o, flipped(self.o_tile))
         connect(m, micro_ops.o, flipped(self.o))
         connect(m, softmax.exponents, merger.exponents)
-        connect(m, output.reciprocals, softmax.reciprocals)
-        connect(m, output.spm, flipped(self.spm))
         is_score = self.i_result.payload.tag.kind == ResultKind.SCORE
         m.d.comb += [
             merger.page_done.eq(softmax.page_done),
@@ -187,9 +197,9 @@ class AttentionUnit(wiring.Component):
             self.pages_out.eq(softmax.page_done),
             softmax.i.payload.eq(self.i_result.payload),
             softmax.i.valid.eq(self.i_result.valid & is_score),
-            output.i.payload.eq(self.i_result.payload),
-            output.i.valid.eq(self.i_result.valid & ~is_score),
-            self.i_result.ready.eq((softmax.i.ready & is_score) | (output.i.ready & ~is_score)),
+            outputs.i.payload.eq(self.i_result.payload),
+            outputs.i.valid.eq(self.i_result.valid & ~is_score),
+            self.i_result.ready.eq((softmax.i.ready & is_score) | (outputs.i.ready & ~is_score)),
         ]
 
     def _probability_memory(self, m: Module, softmax: Softmax) -> None:

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..arithmetic.common import delay, delay_valid
 from ..arithmetic.multiply import FloatMultiply
 from ..common import bits_for, parts, pick
-from ..interfaces import FLOAT, Interfaces, read_port, write_port
+from ..interfaces import FLOAT, Interfaces, write_port
 from .row_walk import RowWalk
 from .shape import AttentionShape
 
@@ -15,7 +15,7 @@ from .shape import AttentionShape
 class AttentionOutput(wiring.Component):
     """Multiplies every row of a result by 1 / total and writes the lanes that belong to the row's head.
 
-    min(C, V) elements a cycle; a result of R rows takes R x max(1, C / V) cycles and two more.
+    min(C, V) elements a cycle; a result of R rows takes R x max(1, C / V) cycles, one after the other.
 
     Parameters
     ----------
@@ -28,8 +28,7 @@ class AttentionOutput(wiring.Component):
     heads : In(8), virtual heads
     head_dim : In(12), elements of a head, a multiple of V
     group_words : In(20), group x head_dim / V
-    i : In(stream.Signature(result)), the tag's `end` marks the last one of a pass
-    reciprocals : Out(read_port), 1 / total; address: row of the pass, then slot of its last page
+    i : In(stream.Signature(normal)), the tag's `end` marks the last one of a pass
     spm : Out(write_port)
     done : Out(1), pulse: the last word of the last virtual head is written
     """
@@ -50,8 +49,7 @@ class AttentionOutput(wiring.Component):
                 "heads": In(8),
                 "head_dim": In(12),
                 "group_words": In(20),
-                "i": In(stream.Signature(interfaces.result)),
-                "reciprocals": Out(read_port(shape.state_bits + shape.slot_bits, FLOAT)),
+                "i": In(stream.Signature(shape.normal)),
                 "spm": Out(write_port(interfaces.spm_address, interfaces.vector, shape.lanes)),
                 "done": Out(1),
             }
@@ -65,55 +63,56 @@ class AttentionOutput(wiring.Component):
             m.d.comb += getattr(walk, name).eq(getattr(self, name))
         m.d.comb += walk.head_words.eq(self.head_dim >> bits_for(shape.lanes))
 
-        result = Signal(self.interfaces.result, reset_less=True)
-        tag = result.tag
+        held = Signal()
+        here = Signal(shape.normal, reset_less=True)
+        fresh = Signal()
         row = Signal(max(1, shape.row_bits))
         part = Signal(max(1, bits_for(self.parts)))
         head = Signal(8)
-        issue = Signal()
+        last_head = Signal(8)
+        last_part = Signal()
+        leave = Signal()
         final = Signal()
-        # A head has many cycles: what takes an adder and a comparison is ready before its last row.
-        last_head = Signal()
-        m.d.sync += last_head.eq(head + 1 == self.heads)
+        end = here.result.tag.end
+        m.d.comb += [
+            last_part.eq(part == self.parts - 1),
+            leave.eq(held & last_part & ((row == shape.rows - 1) | ~walk.next_valid)),
+            self.i.ready.eq(~held | leave),
+            # The first row group of a tile begins with the pass's first row again.
+            walk.restart.eq(fresh),
+            walk.step.eq(held & last_part & ~(leave & end)),
+            walk.finish.eq(leave & end),
+            final.eq(leave & end & ~walk.next_valid & (head == last_head)),
+        ]
+        m.d.sync += [fresh.eq(0), part.eq(Mux(last_part, 0, part + held)), last_head.eq(self.heads - 1)]
+        with m.If(held & last_part):
+            m.d.sync += row.eq(row + 1)
+        with m.If(leave & end & ~walk.next_valid):
+            m.d.sync += head.eq(head + 1)
         with m.If(self.launch):
             m.d.sync += head.eq(0)
-        with m.FSM(name="output"):
-            with m.State("Wait For Result"):
-                m.d.comb += self.i.ready.eq(1)
-                m.d.sync += [result.eq(self.i.payload), row.eq(0), part.eq(0)]
-                with m.If(self.i.valid):
-                    m.d.comb += walk.restart.eq(self.i.payload.tag.row_group == 0)
-                    m.next = "Rows"
-            with m.State("Rows"):
-                m.d.comb += issue.eq(1)
-                m.d.sync += part.eq(part + 1)
-                with m.If(part == self.parts - 1):
-                    m.d.sync += [part.eq(0), row.eq(row + 1)]
-                    last_row = (row == shape.rows - 1) | ~walk.next_valid
-                    with m.If(~last_row):
-                        m.d.comb += walk.step.eq(1)
-                    with m.Else():
-                        m.d.comb += [walk.step.eq(~tag.end), walk.finish.eq(tag.end)]
-                        m.next = "Wait For Result"
-                        with m.If(tag.end):
-                            with m.If(~walk.next_valid):
-                                m.d.sync += head.eq(head + 1)
-                                m.d.comb += final.eq(last_head)
-        self._write(m, walk, result, row, part, issue, final)
+        with m.If(self.i.ready):
+            m.d.sync += [
+                held.eq(self.i.valid),
+                here.eq(self.i.payload),
+                fresh.eq(self.i.valid & (self.i.payload.result.tag.row_group == 0)),
+                row.eq(0),
+            ]
+        self._write(m, walk, here, row, part, held, final)
         return m
 
     def _write(
         self,
         m: Module,
         walk: RowWalk,
-        result: Signal,
+        here: Signal,
         row: Signal,
         part: Signal,
         issue: Signal,
         final: Signal,
     ) -> None:
         """Chooses elements and address, then multiplies, then writes."""
-        shape, width = self.shape, self.width
+        shape, width, result = self.shape, self.width, here.result
         rows = [Value.cast(result["values"][r]) for r in range(shape.rows)]
         elements = Signal(width * 32, reset_less=True)
         # Element of the head: the row's own lanes start at sub x head_dim (0 unless the block is shared).
@@ -123,11 +122,9 @@ class AttentionOutput(wiring.Component):
         m.d.comb += [
             offset.eq(Mux(walk.sub[0], self.head_dim, 0) + Mux(walk.sub[1], self.head_dim << 1, 0)),
             dim.eq(Cat(C(0, bits_for(width)), channel, result.tag.group[:9]) - offset),
-            self.reciprocals.en.eq(issue),
-            self.reciprocals.address.eq(
-                Cat(row[: shape.row_bits], result.tag.row_group[: shape.group_bits], result.tag.slot)
-            ),
         ]
+        factor = Signal(FLOAT, reset_less=True)
+        factors = [here.factors[r] for r in range(shape.rows)]
         address = Signal(20, reset_less=True)
         mask = Signal(shape.lanes, reset_less=True)
         lane = dim[: bits_for(shape.lanes)]
@@ -136,6 +133,7 @@ class AttentionOutput(wiring.Component):
         m.d.sync += [
             elements.eq(pick(m, parts(own, width * 32), part, name="own_part")),
             address.eq(walk.word + dim[bits_for(shape.lanes) : 13]),
+            factor.eq(pick(m, factors, row, name="own_factor")),
             mask.eq(Mux(belongs, ((1 << width) - 1) << lane, 0)),
         ]
         valid = delay_valid(m, issue, 1 + FloatMultiply.latency, name="product_valid")
@@ -145,7 +143,7 @@ class AttentionOutput(wiring.Component):
             m.d.comb += [
                 multiply.en.eq(1),
                 multiply.a.eq(elements.word_select(i, 32)),
-                multiply.b.eq(self.reciprocals.data),
+                multiply.b.eq(factor),
             ]
             products.append(multiply.o)
         cycles = FloatMultiply.latency

@@ -1,6 +1,6 @@
 """Which token, query and sub-head an attention row is, and where its output stands; by counting, without division."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,9 +11,9 @@ class RowWalk(wiring.Component):
     """Walks the attention rows of every virtual head in ascending order, pass by pass.
 
     Rows are token x G x SH + query x SH + sub. `launch` goes to row 0 of virtual head 0, `restart` back to the first
-    row of the current pass, `step` to the next row; `finish`, at the last row of the last sweep of a pass, makes the
-    next row the first of the next pass or, when there is none, goes to row 0 of the next virtual head. One of them a
-    cycle.
+    row of the current pass, in the same cycle; `step` goes to the next row; `finish`, at the last row of the last sweep
+    of a pass, makes the next row the first of the next pass or, when there is none, goes to row 0 of the next virtual
+    head. One of them a cycle, but for `restart`, from which the others may go on.
 
     Members
     -------
@@ -54,7 +54,9 @@ class RowWalk(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        now, start, following, fresh = (Signal(_STATE, name=name) for name in ("now", "start", "following", "fresh"))
+        now, start, here, following, fresh = (
+            Signal(_STATE, name=name) for name in ("now", "start", "here", "following", "fresh")
+        )
         # The last of each, a cycle after the operands: equality is quicker than a sum and a comparison.
         last_query = Signal(8)
         last_token = Signal(7)
@@ -64,24 +66,25 @@ class RowWalk(wiring.Component):
         next_head_word = Signal(20)
         next_query_word = Signal(20)
         m.d.comb += [
-            self.token.eq(now.token),
-            self.sub.eq(now.sub),
-            self.word.eq(now.row_word + now.word),
-            ends_sub.eq((now.sub + 1) >> self.sub_heads_log2[:2] != 0),
-            ends_query.eq(ends_sub & (now.query == last_query)),
-            self.next_valid.eq(~(ends_query & (now.token == last_token))),
-            following.eq(now),
-            next_query_word.eq(now.query_word + self.head_words),
+            here.eq(Mux(self.restart, start, now)),
+            self.token.eq(here.token),
+            self.sub.eq(here.sub),
+            self.word.eq(here.row_word + here.word),
+            ends_sub.eq((here.sub + 1) >> self.sub_heads_log2[:2] != 0),
+            ends_query.eq(ends_sub & (here.query == last_query)),
+            self.next_valid.eq(~(ends_query & (here.token == last_token))),
+            following.eq(here),
+            next_query_word.eq(here.query_word + self.head_words),
             next_head_word.eq(head_word + (self.group_words << self.sub_heads_log2[:2])),
             fresh.row_word.eq(self.dst),
         ]
         m.d.sync += [last_query.eq(self.group - 1), last_token.eq(self.rows - 1)]
         with m.If(~ends_sub):
-            m.d.comb += [following.sub.eq(now.sub + 1), following.word.eq(now.word + self.group_words)]
+            m.d.comb += [following.sub.eq(here.sub + 1), following.word.eq(here.word + self.group_words)]
         with m.Elif(~ends_query):
             m.d.comb += [
                 following.sub.eq(0),
-                following.query.eq(now.query + 1),
+                following.query.eq(here.query + 1),
                 following.query_word.eq(next_query_word),
                 following.word.eq(next_query_word),
             ]
@@ -91,13 +94,11 @@ class RowWalk(wiring.Component):
                 following.query.eq(0),
                 following.query_word.eq(head_word),
                 following.word.eq(head_word),
-                following.token.eq(now.token + 1),
-                following.row_word.eq(now.row_word + self.pitch),
+                following.token.eq(here.token + 1),
+                following.row_word.eq(here.row_word + self.pitch),
             ]
         with m.If(self.launch):
             m.d.sync += [head_word.eq(0), now.eq(fresh), start.eq(fresh)]
-        with m.Elif(self.restart):
-            m.d.sync += now.eq(start)
         with m.Elif(self.step | (self.finish & self.next_valid)):
             m.d.sync += now.eq(following)
             with m.If(self.finish):
@@ -110,4 +111,6 @@ class RowWalk(wiring.Component):
                     state.query_word.eq(next_head_word),
                     state.word.eq(next_head_word),
                 ]
+        with m.Elif(self.restart):
+            m.d.sync += now.eq(start)
         return m

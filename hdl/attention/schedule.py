@@ -58,6 +58,7 @@ class PageSchedule(wiring.Component):
             job.slot.eq(now.slot),
             job.first.eq(now.page == 0),
             job.last.eq(now.page + 1 == self.pages),
+            job.start.eq(self.groups - now.left),
             job.groups.eq(Mux(now.left < self.groups_per_pass, now.left, self.groups_per_pass)),
             job.address.eq(now.address),
             job.head_block.eq(now.head_block),

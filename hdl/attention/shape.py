@@ -4,7 +4,7 @@ from amaranth.lib import data
 
 from ...arch.formats import BLOCK
 from ..common import address_bits, bits_for
-from ..interfaces import Interfaces
+from ..interfaces import FLOAT, Interfaces
 
 
 class AttentionShape:
@@ -28,10 +28,16 @@ class AttentionShape:
         Blocks of V against which a row's probabilities are quantized at once.
     slot_bits, group_bits, block_bits, row_bits : int
         Bits of an index of a slot, a row group of a pass, a block and a row of a group.
+    results : int
+        Results of P x V in a pass over the pages, at most.
+    factors : data.ArrayLayout
+        1 / total of the R rows of a group.
+    normal : data.StructLayout
+        A result of P x V and the factors of its rows.
     page_job : data.StructLayout
         One K or V segment of one page. value: V, not K. slot: of the page. first, last: page of the pass over the
-        pages; the last one is the tail page. groups: row groups of this pass. address: in the activation memory, of the
-        first row group's first block. head_block: virtual head x head blocks.
+        pages; the last one is the tail page. start: the first row group of this pass. groups: how many it has. address:
+        in the activation memory, of the first row group's first block. head_block: virtual head x head blocks.
     """
 
     def __init__(self, interfaces: Interfaces) -> None:
@@ -49,12 +55,16 @@ class AttentionShape:
         self.group_bits = address_bits(self.groups)
         self.block_bits = address_bits(self.blocks)
         self.row_bits = bits_for(self.rows)
+        self.results = self.groups * self.blocks * self.tiles
+        self.factors = data.ArrayLayout(FLOAT, self.rows)
+        self.normal = data.StructLayout({"result": interfaces.result, "factors": self.factors})
         self.page_job = data.StructLayout(
             {
                 "value": 1,
                 "slot": self.slot_bits,
                 "first": 1,
                 "last": 1,
+                "start": 10,
                 "groups": 10,
                 "address": 20,
                 "head_block": 12,

@@ -39,7 +39,7 @@ class Softmax(wiring.Component):
     exponents : Out(read_port), V's, a block for each quantizer; address: block / quantizers, then slot
     probabilities : Out(write_port), address: block, row group, slot; one mask bit per bank
     page_done : Out(1), pulse: everything about a page is written
-    reciprocals : In(read_port), 1 / total; address: row of the pass, then slot of its last page
+    reciprocals : In(read_port), 1 / total of R rows; address: row group of the pass, then slot of its last page
     overflow : Out(1), a score was saturated
     """
 
@@ -60,7 +60,7 @@ class Softmax(wiring.Component):
                 "exponents": Out(read_port(shape.exponent_bits, shape.quantizers * BLOCK * 8)),
                 "probabilities": Out(write_port(shape.probability_bits, interfaces.am_word, shape.rows)),
                 "page_done": Out(1),
-                "reciprocals": In(read_port(shape.state_bits + shape.slot_bits, FLOAT)),
+                "reciprocals": In(read_port(shape.group_bits + shape.slot_bits, shape.factors)),
                 "overflow": Out(1),
             }
         )

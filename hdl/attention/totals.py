@@ -38,7 +38,7 @@ class Totals(wiring.Component):
     -------
     i : In(stream.Signature(totals_layout))
     page_done : Out(1), pulse: all totals of a page, and after the last page all reciprocals, are there
-    reciprocals : In(read_port), address: row, then slot of the pass's last page
+    reciprocals : In(read_port), of the R rows of a group; address: row group, then slot of the pass's last page
     """
 
     def __init__(self, *, shape: AttentionShape) -> None:
@@ -49,20 +49,21 @@ class Totals(wiring.Component):
             {
                 "i": In(stream.Signature(self.layout)),
                 "page_done": Out(1),
-                "reciprocals": In(read_port(shape.state_bits + shape.slot_bits, FLOAT)),
+                "reciprocals": In(read_port(shape.group_bits + shape.slot_bits, shape.factors)),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        shape = self.shape
         m.submodules.store = totals = memory.Memory(shape=FLOAT, depth=1 << self.state_bits, init=[])
         m.submodules.result_store = results = memory.Memory(
-            shape=FLOAT, depth=1 << (self.state_bits + self.shape.slot_bits), init=[]
+            shape=shape.rows * 32, depth=1 << (shape.group_bits + shape.slot_bits), init=[]
         )
         m.submodules.add = adder = FloatAdd()
         m.submodules.reciprocal = reciprocal = Reciprocal()
         total_read, total_write = totals.read_port(), totals.write_port()
-        result_read, result_write = results.read_port(), results.write_port()
+        result_read, result_write = results.read_port(), results.write_port(granularity=32)
 
         # Stage 0: read. Stage 1: scale. Stage 2 on: add. The write follows in the cycle of the adder's output.
         issue = Signal()
@@ -105,12 +106,12 @@ class Totals(wiring.Component):
         known_row = delay(m, Cat(done_row, flags[2:]), cycles, enable=C(1), name="known_row")
         ends = delay_valid(m, done & flags[1], cycles, name="ends")
         m.d.comb += [
-            result_write.addr.eq(known_row),
-            result_write.data.eq(reciprocal.o),
-            result_write.en.eq(known),
+            result_write.addr.eq(known_row[shape.row_bits :]),
+            result_write.data.eq(reciprocal.o.replicate(shape.rows)),
+            result_write.en.eq(known << known_row[: shape.row_bits]),
             result_read.addr.eq(self.reciprocals.address),
             result_read.en.eq(self.reciprocals.en),
-            self.reciprocals.data.eq(result_read.data),
+            Value.cast(self.reciprocals.data).eq(result_read.data),
         ]
         # All pages take as long as a last one, so that they are done in their order.
         m.d.sync += self.page_done.eq(ends)

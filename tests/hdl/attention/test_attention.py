@@ -15,6 +15,8 @@ BENCH = "tests.hdl.attention.bench_attention"
 NARROW = {"rows": 2, "channels": 1, "lanes": 2, "bus": 64, "lag": 1, "chunk": 4, "bits": 9}
 WIDE = {"rows": 4, "channels": 4, "lanes": 2, "bus": 512, "lag": 2, "chunk": 8, "bits": 8}
 SINGLE = {"rows": 1, "channels": 2, "lanes": 4, "bus": 256, "lag": 3, "chunk": 2, "bits": 9}
+# Outputs leave four times as slowly as the array and the softmax make them.
+TALL = {"rows": 8, "channels": 2, "lanes": 8, "bus": 64, "lag": 1, "chunk": 8, "bits": 9}
 
 
 def _shape(
@@ -51,6 +53,14 @@ SHAPES = {
             _shape(2, 3, 64, 1, 100, 1, 2),
             _shape(1, 2, 8, 8, 40, 2, 2),
             _shape(1, 4, 40, 5, 64, 1, 30),
+            _shape(1, 5, 32, 8, 17, 2, 2),  # tiles that some row groups of a pass see, all of them, or none
+        ],
+    ),
+    "tall": (
+        TALL,
+        [
+            _shape(4, 4, 32, 8, 7, 1, 1),  # 16 passes of a page: outputs queue up while later pages take their slots
+            _shape(2, 2, 64, 7, 57, 1, 2),
         ],
     ),
     "single": (
