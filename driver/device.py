@@ -43,6 +43,7 @@ class Job:
     tokens : fed first; one at least.
     steps : tokens to sample; 0 only fills the cache.
     end_id : end-of-text id at which it stops, or None.
+    chunk : tokens of a chunk at most; 0 is `vector.chunk`. No result depends on it; driver/cycles/choice.py chooses.
     rows_offset, rows_bytes : where the rows of its tokens are, from the start of the image, and how many bytes of that
         LOAD_ROWS and STORE_ROWS may touch.
     """
@@ -52,6 +53,7 @@ class Job:
     tokens: tuple[int, ...]
     steps: int
     end_id: int | None = None
+    chunk: int = 0
     rows_offset: int = 0
     rows_bytes: int = 0
 

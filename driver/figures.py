@@ -45,7 +45,7 @@ def figures(compiled: CompiledModel, jobs: Iterable[tuple[Job, JobResult]]) -> F
         for step in range(max(sampled, 1)):
             rows = count if step == 0 else 1
             position = job.position + (0 if step == 0 else count + step - 1)
-            chunks = len(cut(compiled.config, position, rows))
+            chunks = len(cut(compiled.config, position, rows, job.chunk))
             head = step < sampled
             step_weights = chunks * load.body_bytes + rows * load.row_bytes + head * load.head_bytes
             step_kv = load.kv_bytes(position, rows)

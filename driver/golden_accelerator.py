@@ -8,6 +8,7 @@ from ..arch.isa import Opcode
 from ..golden.errors import MachineError
 from ..golden.machine import Machine, OnRetire
 from ..golden.records import Retired
+from .chunks import most_rows
 from .compiler import CompiledModel, CompiledProgram
 from .device import AcceleratorError, Job, JobResult
 
@@ -71,6 +72,7 @@ class GoldenAccelerator:
                 ids = retired.tensors[0].companion
                 on_token(int(ids[0]) if ids is not None else -1)
 
+        self.machine.chunk = most_rows(self.machine.config, job.chunk)
         self.machine.rows_base, self.machine.rows_bytes = job.rows_offset, job.rows_bytes
         try:
             result = self.machine.run(

@@ -140,6 +140,7 @@ class RegisterAccelerator:
         write("POSITION", job.position)
         write("COUNT", len(job.tokens))
         write("STEPS", job.steps)
+        write("CHUNK", job.chunk)
         self._write_pair("ROWS_BASE", self.base + job.rows_offset)
         self._write_pair("ROWS_BYTES", job.rows_bytes)
         write("END_OF_TEXT", 0 if job.end_id is None else 1 << 31 | job.end_id)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from ..arch.formats import BLOCK
 from ..arch.layout import ceil_div
 from .compiler import CompiledModel
+from .cycles import chunk_for
 from .device import Accelerator, Job, JobResult
 from .requests import CONTEXT_FIX, RequestError, check_prompt
 from .sampling import Sampler, Sampling
@@ -161,7 +162,8 @@ class Session:
         while len(generated) < goal and not (generated and generated[-1] in ends):
             single = not sampler.sampling.greedy or len(ends) > 1 or stop is not None
             steps = 1 if single else goal - len(generated)
-            job = Job(self.sequence, self.position, tokens, steps, ends[0] if ends else None)
+            chunk = chunk_for(self.compiled, self.position, len(tokens))
+            job = Job(self.sequence, self.position, tokens, steps, ends[0] if ends else None, chunk)
             greedy = sampler.sampling.greedy
             result = self.accelerator.run(job, emit if greedy else None)
             if not greedy:

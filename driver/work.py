@@ -43,9 +43,12 @@ class Pass:
     head: bool
 
 
-def passes(compiled: CompiledProgram, position: int, rows: int, head: bool) -> list[Pass]:
-    """The passes of `rows` tokens from `position` (docs/numerics.md, 10); the last one samples if `head`."""
-    pairs = paired(compiled.config, position, rows)
+def passes(compiled: CompiledProgram, position: int, rows: int, head: bool, chunk: int = 0) -> list[Pass]:
+    """The passes of `rows` tokens from `position` (docs/numerics.md, 10); the last one samples if `head`.
+
+    chunk: of the job.
+    """
+    pairs = paired(compiled.config, position, rows, chunk)
     return [Pass(pair, head and pair is pairs[-1]) for pair in pairs]
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from ..compiler import CompiledModel, Plan
 from ..device import Job
+from .choice import chunk_for
 from .predict import Prediction, predict
 
 CONTEXTS = (16, 256, 2048)
@@ -22,14 +23,14 @@ def decode_at(compiled: Plan | CompiledModel, context: int) -> Prediction:
 
 
 def prompt_of(compiled: Plan | CompiledModel, tokens: int) -> Prediction:
-    """A job that samples one token after a prompt.
+    """A job that samples one token after a prompt, in the chunks that the driver would choose.
 
     Raises:
         ValueError: the sequence cannot have so many positions.
     """
     if not 1 <= tokens <= compiled.context:
         raise ValueError(f"tokens = {tokens}: must be from 1 to {compiled.context}")
-    return predict(compiled, Job(0, 0, (0,) * tokens, 1))
+    return predict(compiled, Job(0, 0, (0,) * tokens, 1, chunk=chunk_for(compiled, 0, tokens)))
 
 
 def forecast(compiled: Plan | CompiledModel) -> dict[str, Any]:

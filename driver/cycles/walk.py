@@ -81,7 +81,7 @@ class Pass:
 def passes(config: AcceleratorConfig, job: Job) -> Iterator[Pass]:
     """The passes of a job, as the hardware cuts it."""
     end = job.position + len(job.tokens)
-    for first, *rest in paired(config, job.position, len(job.tokens)):
+    for first, *rest in paired(config, job.position, len(job.tokens), job.chunk):
         second, start = sum(chunk.rows for chunk in rest), first.position
         samples = start + first.rows + second == end and job.steps > 0
         yield Pass(first.rows, second, start, start - job.position, samples)

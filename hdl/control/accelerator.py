@@ -249,7 +249,7 @@ class Accelerator(wiring.Component):
             sequencer.fault_valid.eq(start.fault_valid | Cat(unit.fault_valid for unit in units).any()),
             sequencer.fault.eq(start.fault),
         ]
-        for name in ("sequence", "position", "count", "steps"):
+        for name in ("sequence", "position", "count", "steps", "chunk"):
             m.d.comb += settings.job[name].eq(getattr(registers, name))
         for unit in units:
             with m.If(unit.fault_valid):

@@ -6,8 +6,11 @@ from amaranth.lib.wiring import In, Out
 
 from ...arch.formats import BLOCK
 
-JOB = data.StructLayout({"sequence": 6, "position": 20, "count": 20, "steps": 20})
-"""A job: positions `position` .. are computed for `count` tokens, then `steps` tokens are sampled."""
+JOB = data.StructLayout({"sequence": 6, "position": 20, "count": 20, "steps": 20, "chunk": 6})
+"""A job: positions `position` .. are computed for `count` tokens, then `steps` tokens are sampled.
+
+chunk: tokens of a chunk, at most; 0 or more than there is room for: as many as there is room for.
+"""
 
 PASS = data.StructLayout({"rows": 6, "second": 6, "position": 20, "token": 20, "head": 1, "final": 1})
 """A pass: a chunk of `rows` tokens from index `token` of the token memory, at `position`, and right behind it another
@@ -18,13 +21,13 @@ head: it samples. final: it is the job's last one, unless the text ends earlier.
 
 
 class PassGenerator(wiring.Component):
-    """Cut a job into passes (docs/numerics.md, 10): chunks of at most `chunk` tokens that never cross a page.
+    """Cut a job into passes (docs/numerics.md, 10): chunks of so many tokens at most that never cross a page.
 
     One pass every three cycles at most, every five with two chunks. The generator knows nothing of an early end of
     text: whoever stops early resets it (`ResetInserter`).
 
     Parameters:
-        chunk: most tokens of a chunk, 1 to 32. chunks: most chunks of a pass, 1 or 2.
+        chunk: tokens of a chunk that there is room for, 1 to 32. chunks: most chunks of a pass, 1 or 2.
 
     Members:
         i : In(stream(JOB)), a job; ready while idle.
@@ -45,6 +48,7 @@ class PassGenerator(wiring.Component):
         steps = Signal(20)
         position = Signal(20)
         token = Signal(20)
+        most = Signal(6)
         room = Signal(6)
         wanted = Signal(6)
         rows = Signal(6)
@@ -55,8 +59,10 @@ class PassGenerator(wiring.Component):
         with m.FSM():
             with m.State("Idle"):
                 m.d.comb += self.i.ready.eq(1)
+                asked = self.i.payload.chunk
                 with m.If(self.i.valid):
                     m.d.sync += [
+                        most.eq(Mux((asked == 0) | (asked > self.chunk), self.chunk, asked)),
                         left.eq(self.i.payload.count),
                         steps.eq(self.i.payload.steps),
                         position.eq(self.i.payload.position),
@@ -66,7 +72,7 @@ class PassGenerator(wiring.Component):
             with m.State("Measure"):
                 m.d.sync += [
                     room.eq(BLOCK - position[:5]),
-                    wanted.eq(Mux(left > self.chunk, self.chunk, left)),
+                    wanted.eq(Mux(left > most, most, left)),
                 ]
                 m.next = "Cut"
                 with m.If(~again & (left == 0) & (steps == 0)):

@@ -9,7 +9,7 @@ import pytest
 
 from celosia.arch.config import AcceleratorConfig, load_config
 from celosia.driver.compiler import Plan, plan, uniform_formats
-from celosia.driver.cycles import decode_at, forecast, predict, prompt_of, timing
+from celosia.driver.cycles import chunk_for, decode_at, forecast, predict, prompt_of, timing
 from celosia.driver.cycles.paper import ASSUMPTIONS, MODELS, paper_rows
 from celosia.driver.cycles.stream import Stream
 from celosia.driver.device import Job
@@ -46,6 +46,25 @@ SMOLLM2 = {
 def smollm2(config: AcceleratorConfig | None = None) -> Plan:
     model = random_config(**SMOLLM2)
     return plan(config or load_config("kria"), model, uniform_formats(model, "Q4_1", "Q8_0"))
+
+
+@pytest.mark.parametrize(("position", "tokens", "chunk"), [(0, 28, 16), (5, 24, 12), (0, 96, 16), (64, 28, 16)])
+def test_small_chunks_where_they_hide_the_vector_work(position: int, tokens: int, chunk: int) -> None:
+    compiled = smollm2()
+    job = Job(0, position, (0,) * tokens, 1)
+    assert chunk_for(compiled, position, tokens) == chunk
+    assert predict(compiled, replace(job, chunk=chunk)).prefill < 0.95 * predict(compiled, job).prefill
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 4, 64, 128, 513])
+def test_whole_chunks_where_nothing_is_quicker(tokens: int) -> None:
+    assert chunk_for(smollm2(), 0, tokens) == 0
+
+
+def test_whole_chunks_where_one_is_in_flight() -> None:
+    config = load_config("kria")
+    single = replace(config, vector=replace(config.vector, chunks=1))
+    assert chunk_for(smollm2(single), 0, 28) == 0
 
 
 def test_latencies_are_those_of_the_hardware() -> None:

@@ -47,13 +47,13 @@ def test_a_device_that_hangs_is_stopped_and_one_that_moves_is_not(moves: int) ->
 def test_a_job_is_written_before_the_doorbell() -> None:
     device = Still(0)
     with pytest.raises(AcceleratorError):
-        RegisterAccelerator(device).run(Job(3, 7, (10, 11), 4, end_id=9))
+        RegisterAccelerator(device).run(Job(3, 7, (10, 11), 4, end_id=9, chunk=12))
     order = [name for name, _ in device.written]
     doorbell = order.index("CONTROL")
     assert device.written[doorbell] == ("CONTROL", registers.START)
     before = device.written[:doorbell]
     assert [value for name, value in before if name == "TOKEN_DATA"] == [10, 11]
-    expected = {"SEQUENCE": 3, "POSITION": 7, "COUNT": 2, "STEPS": 4, "END_OF_TEXT": 1 << 31 | 9}
+    expected = {"SEQUENCE": 3, "POSITION": 7, "COUNT": 2, "STEPS": 4, "CHUNK": 12, "END_OF_TEXT": 1 << 31 | 9}
     assert {name: value for name, value in before if name in expected} == expected
 
 

@@ -34,6 +34,14 @@ def test_passes_take_chunks_in_pairs_and_never_cross_a_page():
     assert [walk.head for walk in found] == [False, True]
 
 
+def test_passes_of_a_job_that_wants_smaller_chunks():
+    compiled = small_model(WIDE)
+    chunks = [chunk for walk in passes(compiled, 20, 30, head=True, chunk=9) for chunk in walk.chunks]
+    assert chunks == [Chunk(20, 9), Chunk(29, 3), Chunk(32, 9), Chunk(41, 9)]
+    for wanted in (0, 16, 17, 63):
+        assert cut(compiled.config, 0, 40, wanted) == cut(compiled.config, 0, 40)
+
+
 def test_work_counts_executions():
     compiled = small_model(NARROW)
     found = work(compiled, passes(compiled, 0, 3, head=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from celosia.arch.config import AcceleratorConfig, load_config
 from celosia.arch.isa import Flag, Opcode
 from celosia.arch.model import WeightTensor
 from celosia.driver.compiler import CompiledModel, CompiledProgram, compile_model, compile_product
-from celosia.driver.cycles import Retirement, predict, spans
+from celosia.driver.cycles import Retirement, chunk_for, predict, spans
 from celosia.driver.cycles.walk import passes
 from celosia.driver.device import Job, JobResult
 from celosia.driver.product import open_sequence, product_jobs
@@ -99,6 +100,17 @@ def test_a_bare_product(config: AcceleratorConfig) -> None:
 
 def test_two_chunks_in_flight() -> None:
     agree(small_model(WIDE), [Job(0, 0, tokens(61), 6), Job(0, 66, tokens(9), 3), Job(0, 77, tokens(40, 2), 8)])
+
+
+def test_chunks_that_the_driver_chooses() -> None:
+    """What the model finds quicker is quicker on the RTL."""
+    compiled = small_model(WIDE)
+    whole = Job(0, 0, tokens(32), 1)
+    chosen = replace(whole, position=32, chunk=chunk_for(compiled, 32, 12), tokens=tokens(12))
+    assert chosen.chunk == 8
+    agree(compiled, [replace(whole, chunk=8), chosen, replace(chosen, position=64, chunk=0)])
+    cycles = [result.cycles[0] for result, _ in measure(compiled, [chosen, replace(chosen, chunk=0)])]
+    assert cycles[0] < 0.85 * cycles[1]
 
 
 def test_two_chunks_of_another_shape() -> None:

@@ -28,11 +28,11 @@ def _numbers(program: tuple[Instruction, ...]) -> dict[int, int]:
     return dict(zip(first, range(len(first)), strict=True)) | dict(zip(second, range(len(second)), strict=True))
 
 
-def _run(config: AcceleratorConfig, changes: dict[str, Any]) -> tuple[Rows, tuple[int, ...], Any]:
+def _run(config: AcceleratorConfig, changes: dict[str, Any], chunk: int = 0) -> tuple[Rows, tuple[int, ...], Any]:
     """One job; every scratchpad tensor as the RTL wrote it, and what was sampled. `Pair` compares with the golden."""
     pair = Pair(small_model(config, **changes))
     pair.open(0, (5, 2))
-    result = pair.run(Job(0, 0, tokens(LENGTH), STEPS))
+    result = pair.run(Job(0, 0, tokens(LENGTH), STEPS, chunk=chunk))
     rows: Rows = {}
     recording, numbers = pair.recordings[0], _numbers(pair.compiled.program)
     written = {(w.pass_index, w.index, w.layer): w.scratchpad for w in recording.writes}
@@ -74,3 +74,13 @@ def test_two_configs_write_the_same(changes: dict[str, Any]) -> None:
     for key, row in narrow.items():
         assert row.any(), key
         assert np.array_equal(row, wide[key]), key
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 8])
+def test_chunks_of_a_job_write_the_same(chunk: int) -> None:
+    """Also with pairs of chunks in one page, and with a chunk that does not fill the array's rows."""
+    whole, *sampled = _run(WIDE, {})
+    cut, *sampled_cut = _run(WIDE, {}, chunk)
+    assert sampled == sampled_cut
+    assert whole.keys() == cut.keys()
+    assert all(np.array_equal(row, cut[key]) for key, row in whole.items())

@@ -18,7 +18,13 @@ async def cuts_every_job(dut: Any) -> None:
     bench = await Bench.start(dut, limit=400_000)
     source, sink = bench.source("i", shape=JOB), bench.sink("o", shape=PASS, stall=parameters["stall"])
     jobs = [
-        Job(sequence=0, position=position, count=count, steps=steps)
+        Job(
+            sequence=0,
+            position=position,
+            count=count,
+            steps=steps,
+            chunk=bench.random.choice((0, 1, 5, 16, 32, 33, 63)),
+        )
         for position in (0, 1, 5, 30, 31, 32, 63, (1 << 20) - 100)
         for count in (*range(1, 12), 31, 32, 33, 64, 65)
         for steps in (0, 1, 2, 5)

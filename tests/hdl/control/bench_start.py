@@ -123,7 +123,8 @@ def random_job(random: Any, context: int) -> dict[str, int]:
     if random.random() < 0.95:
         rest = max(room - count, 0)
         steps = random.choice([0, 1, rest, rest + 1, random.randrange(rest + 2), rest + 1 + (random.random() < 0.2)])
-    return {"sequence": random.getrandbits(6), "position": position, "count": count, "steps": steps}
+    job = {"position": position, "count": count, "steps": steps}
+    return job | {"sequence": random.getrandbits(6), "chunk": random.getrandbits(6)}
 
 
 @cocotb.test()
@@ -155,7 +156,7 @@ async def looks_up_a_page_a_cycle(dut: Any) -> None:
     for used in (1, pages):
         around.missing = {used - 1}
         start = bench.cycle
-        await ring(bench, around, {"sequence": 1, "position": 0, "count": used * BLOCK, "steps": 1})
+        await ring(bench, around, {"sequence": 1, "position": 0, "count": used * BLOCK, "steps": 1, "chunk": 0})
         assert set(range(used)) <= around.looked_up
         took.append(around.starts[0] - start)
     assert took[1] - took[0] == pages - 1
@@ -165,7 +166,7 @@ async def looks_up_a_page_a_cycle(dut: Any) -> None:
 async def a_halt_before_the_start_is_passed_on(dut: Any) -> None:
     """At any moment from the doorbell on; in the cycle of the report the sequencer sees the pulse itself."""
     bench, around = await begin(dut)
-    job = {"sequence": 1, "position": 0, "count": 1, "steps": 1}
+    job = {"sequence": 1, "position": 0, "count": 1, "steps": 1, "chunk": 0}
     for cycles in range(6):
         await ring(bench, around, job, halt_after=cycles)
         assert around.halts == [around.starts[0] + 1], cycles

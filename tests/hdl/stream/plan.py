@@ -19,6 +19,7 @@ class Job:
     position: int
     count: int
     steps: int
+    chunk: int = 0
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,10 @@ def passes(job: Job, chunk: int, chunks: int = 1) -> list[Pass]:
     """docs/numerics.md, 10, and docs/isa.md, Jobs."""
     found = []
     done = 0
+    most = job.chunk if 1 <= job.chunk <= chunk else chunk
 
     def cut() -> int:
-        return min(chunk, job.count - done, BLOCK - (job.position + done) % BLOCK)
+        return min(most, job.count - done, BLOCK - (job.position + done) % BLOCK)
 
     while done < job.count:
         start, rows, second = done, cut(), 0

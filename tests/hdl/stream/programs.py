@@ -93,7 +93,11 @@ def random_job(config: AcceleratorConfig, random: Random) -> Job:
     position, count = random.choice([0, 32, random.randrange(80)]), random.randint(1, 24)
     assert position + count + 3 <= 4 * BLOCK
     return Job(
-        sequence=random.randrange(config.cache.sequences), position=position, count=count, steps=random.randrange(4)
+        sequence=random.randrange(config.cache.sequences),
+        position=position,
+        count=count,
+        steps=random.randrange(4),
+        chunk=random.randrange(config.vector.chunk + 2),
     )
 
 
