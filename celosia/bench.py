@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arch.config import AcceleratorConfig
+from .arch.isa import Flag
 from .arch.model import Model
 from .bench_page import page
 from .bench_trace import chrome_trace
 from .driver.compiler import compile_model
 from .driver.work import Work
-from .sim.bench import Bench, Measured, run_bench
+from .sim.bench import PROMPT, Bench, Measured, run_bench
 from .sim.dram import load_dram
 from .sim.ledger import ARRAY_CLASSES, ARRAY_USEFUL, BUS_CLASSES, BUS_USEFUL, NOBODY, UNITS
 
@@ -30,6 +31,7 @@ def bench(
     config: AcceleratorConfig,
     *,
     dram: str | Path | None = None,
+    prompts: Sequence[int] = (PROMPT,),
     progress: Callable[[int, int], None] | None = None,
     status: Callable[[str], None] | None = None,
     html: Path | None = None,
@@ -38,6 +40,7 @@ def bench(
     """Run all phases of a model on the RTL and account for every cycle.
 
     Args:
+        prompts: tokens of the prompts to run.
         dram: timing of the memory, a preset or a TOML file; None is ideal.
         progress: called while the model is compiled, with bytes packed and in all.
         status: told what is being done, a line at a time.
@@ -53,7 +56,7 @@ def bench(
     for path in (html, trace):
         if path is not None and not path.parent.is_dir():
             raise FileNotFoundError(f"{path}: there is no folder {str(path.parent)!r}: make it first")
-    measured = run_bench(compile_model(model, config, progress=progress), memory, report=status)
+    measured = run_bench(compile_model(model, config, progress=progress), memory, report=status, prompts=prompts)
     result = to_json(measured)
     if html is not None:
         html.write_text(page(result, measured), encoding="utf-8")
@@ -72,6 +75,7 @@ def to_json(run: Bench) -> dict[str, Any]:
         "bus_bytes_per_cycle": run.bus_bytes,
         "macs_per_cycle": run.macs_per_cycle,
         "phases": [_phase(run, measured) for measured in run.measured],
+        "extra_cycles": [_extra(run, measured) for measured in run.measured if measured.phase.fused],
         "skipped": [{"name": phase.name, "kind": phase.kind, "reason": phase.reason} for phase in run.skipped],
         "simulated_cycles": run.simulated_cycles,
         "simulated_hz": run.simulated_cycles / run.seconds if run.seconds else None,
@@ -93,9 +97,35 @@ def _phase(run: Bench, measured: Measured) -> dict[str, Any]:
         "bus_stalls": owned - sum(ledger.bus_cycles(measured.owner)[name] for name in BUS_USEFUL),
         "array_stalls": owned - sum(ledger.array_cycles(measured.owner)[name] for name in ARRAY_USEFUL),
         "busy": {unit: int(cycles) for unit, cycles in zip(UNITS, ledger.busy.sum(axis=1), strict=True)},
+        "mac_utilization_without_head": _without_head(run, measured) if phase.kind == "prompt" else None,
         "instructions": _classes(run, measured),
         "dram": None if measured.dram is None else measured.dram.to_json(),
         "intervals_dropped": ledger.dropped,
+    }
+
+
+def _without_head(run: Bench, measured: Measured) -> float:
+    """Share of the array's multiply-accumulates in the cycles that are not the output head's."""
+    heads = [i for i, instruction in enumerate(measured.program) if instruction.flags & Flag.TOP_K]
+    cycles = measured.cycles - int(measured.ledger.bus[heads].sum())
+    macs = measured.total.macs - sum(measured.work[i].macs for i in heads if i in measured.work)
+    return macs / (cycles * run.macs_per_cycle)
+
+
+def _extra(run: Bench, measured: Measured) -> dict[str, Any]:
+    """What an activation or the softmax adds to its products; those of attention take as long as their micro-ops."""
+    if measured.phase.fused == "softmax":
+        alone = measured.ledger.array_cycles(measured.owner)["attention"]
+    else:
+        bare = (other for other in run.measured if other.phase.kind == "product" and not other.phase.fused)
+        alone = next(bare).cycles
+    share = measured.cycles / alone - 1
+    return {
+        "name": measured.phase.fused,
+        "phase": measured.phase.name,
+        "cycles": measured.cycles,
+        "product_cycles": alone,
+        "share": share,
     }
 
 

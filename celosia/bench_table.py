@@ -37,6 +37,18 @@ def show_bench(result: dict[str, Any], console: Console | None = None) -> None:
                 table.add_row(entry["name"], *_figures(entry), f"{exposed:,}", *_causes(entry, exposed))
             console.print(table)
     for phase in result["phases"]:
+        if phase["kind"] == "prompt":
+            shares = (phase[name] for name in ("mac_utilization", "mac_utilization_without_head"))
+            console.print(
+                "{}: {} of the array, {} without the output head".format(phase["name"], *map(_percent, shares))
+            )
+    for extra in result["extra_cycles"]:
+        cycles, alone = (f"{extra[name]:,}" for name in ("cycles", "product_cycles"))
+        console.print(
+            f"{extra['name']}: {100 * extra['share']:+.3f} % cycles over the bare product "
+            f"({extra['phase']}: {cycles}, its products alone {alone})"
+        )
+    for phase in result["phases"]:
         if phase["dram"] is not None:
             shares = (phase["dram"][name] for name in ("share_of_deliverable", "share_of_peak"))
             console.print(

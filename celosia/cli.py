@@ -25,6 +25,7 @@ from .generate import generate
 from .matmul_command import matmul
 from .options import TokenList, config_option, json_option, model_option
 from .preset_table import preset_rows, show_presets
+from .sim.bench import PROMPT
 from .synth_command import synth
 
 
@@ -214,11 +215,27 @@ def chat(
 @model_option
 @config_option
 @click.option("--dram", metavar="D", help="The memory: ideal, ddr4, hbm, or a TOML file (docs/dram.md).")
+@click.option(
+    "--prompt",
+    "prompts",
+    type=click.IntRange(min=1),
+    multiple=True,
+    metavar="N",
+    default=(PROMPT,),
+    show_default=True,
+    help="Tokens of a prompt to run; may be given several times.",
+)
 @click.option("--html", type=click.Path(path_type=Path), metavar="F", help="Write a page: timeline, roofline, causes.")
 @click.option("--chrome-trace", "trace", type=click.Path(path_type=Path), metavar="F", help="Timeline for Perfetto.")
 @json_option
 def bench(
-    model: str | None, config: str | None, dram: str | None, html: Path | None, trace: Path | None, as_json: bool
+    model: str | None,
+    config: str | None,
+    dram: str | None,
+    prompts: tuple[int, ...],
+    html: Path | None,
+    trace: Path | None,
+    as_json: bool,
 ) -> None:
     """Run decode, prompt, attention and each unit on the RTL, and say what every cycle was for (docs/bench.md).
 
@@ -227,7 +244,16 @@ def bench(
     chosen = load_config(config)
     loaded = api.load(model)
     with progress("compiling") as report:
-        result = run_phases(loaded, chosen, dram=dram, progress=report, status=report.status, html=html, trace=trace)
+        result = run_phases(
+            loaded,
+            chosen,
+            dram=dram,
+            prompts=prompts,
+            progress=report,
+            status=report.status,
+            html=html,
+            trace=trace,
+        )
     if as_json:
         click.echo(json.dumps(result))
     else:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..arch.config import derive
 from ..arch.formats import BLOCK
@@ -14,6 +15,7 @@ from ..arch.layout import ceil_div
 from ..arch.model import WeightTensor
 from ..driver.compiler import CompiledModel, CompiledProduct, CompiledProgram, FitError, compile_product
 from ..driver.compiler.product import ROWS
+from ..driver.cycles import chunk_for
 from ..driver.device import Job
 from ..driver.product import open_sequence, product_jobs
 from ..driver.registers import RegisterAccelerator
@@ -55,6 +57,7 @@ class Phase:
         alone: index in the model's program of the one instruction that is run, and then only its cycles count.
         unit: whose working cycles the phase is about.
         product: what is run instead of the model.
+        fused: "activation" or "softmax", whose cost over the bare products the phase shows.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Phase:
     alone: int | None = None
     unit: str = ""
     product: CompiledProduct | None = None
+    fused: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,13 +137,15 @@ class Plan:
     """Which phases a model on a config has."""
 
     compiled: CompiledModel
+    prompts: Sequence[int] = (PROMPT,)
     phases: list[Phase] = field(default_factory=list)
 
     def build(self) -> list[Phase]:
         """All phases, in the order in which they are run."""
         for context in DECODE_CONTEXTS:
             self._decode(context)
-        self._prompt(PROMPT)
+        for count in self.prompts:
+            self._prompt(count)
         self._attention()
         for name, (opcode, having, without) in UNIT_OPCODES.items():
             self._unit(name, opcode, having, without)
@@ -162,8 +168,9 @@ class Plan:
         if count > limit:
             self.phases.append(Phase(name, "prompt", count, reason=f"the context has {limit} positions"))
             return
-        job = Job(0, 0, self._tokens(count), 1)
-        walks = passes(self.compiled, 0, count, head=True)
+        chunk = chunk_for(self.compiled, 0, count)
+        job = Job(0, 0, self._tokens(count), 1, chunk=chunk)
+        walks = passes(self.compiled, 0, count, head=True, chunk=chunk)
         self.phases.append(Phase(name, "prompt", count, job, last=1, walks=tuple(walks)))
 
     def _attention(self) -> None:
@@ -174,6 +181,13 @@ class Plan:
         name = f"attention@{context}"
         self.phases.append(Phase(name, "attention", context, job, walks=walks, alone=index, unit="attention"))
         self.phases.append(Phase("softmax", "unit", context, job, walks=walks, alone=index, unit="softmax"))
+
+        # A whole chunk, as in a prompt: the array sets the pace, and what the softmax adds to its products shows.
+        rows = min(self.compiled.config.vector.chunk, context)
+        walks = tuple(passes(self.compiled, context - rows, rows, head=False))
+        job = Job(0, context - rows, self._tokens(rows), 0)
+        chunk = Phase(f"{name}, {rows} rows", "attention", context, job, walks=walks, alone=index, fused="softmax")
+        self.phases.append(replace(chunk, unit="attention"))
 
     def _unit(self, name: str, opcode: Opcode, having: Flag, without: Flag) -> None:
         """A whole chunk of rows through one instruction."""
@@ -200,7 +214,9 @@ class Plan:
             return
         walks = tuple(passes(product, 0, rows, head=False))
         (job,) = product_jobs(product)
-        self.phases.append(Phase(name, "product", rows, job, walks=walks, product=product))
+        bare = Phase(name, "product", rows, job, walks=walks, product=product)
+        activated = replace(bare, name=f"{name} of SiLU", product=_activated(product), fused="activation")
+        self.phases += [bare, activated]
 
     def _tokens(self, count: int) -> tuple[int, ...]:
         return tuple(np.random.default_rng(SEED).integers(0, self.compiled.model.vocab_size, count).tolist())
@@ -218,18 +234,20 @@ def run_bench(
     memory: MemoryModel | None = None,
     *,
     report: Report | None = None,
+    prompts: Sequence[int] = (PROMPT,),
     phases: Sequence[Phase] | None = None,
 ) -> Bench:
     """Run the phases (all that there are, if none are given) on the RTL.
 
     Args:
+        prompts: tokens of the prompts among all phases.
         memory: its timing; None is the ideal one. Only then there are no figures of the memory.
         report: told what is being done, a line at a time.
 
     Raises:
         BuildError, ToolMissing, CacheError: no simulator. AcceleratorError: the device stopped with an error.
     """
-    chosen = Plan(compiled).build() if phases is None else list(phases)
+    chosen = Plan(compiled, prompts).build() if phases is None else list(phases)
     runnable = [phase for phase in chosen if phase.job is not None]
     needed = [compiled, *(phase.product for phase in runnable if phase.product is not None)]
     size = memory_bytes_for(compiled.config, max(program.memory.total_bytes for program in needed))
@@ -295,11 +313,25 @@ def only(compiled: CompiledModel, index: int) -> CompiledModel:
     """The same image with a program of one instruction."""
     end = next(i for i, instruction in enumerate(compiled.program) if instruction.opcode == Opcode.END)
     program = tuple(compiled.program[i] for i in (index, end))
+    notes = tuple(compiled.notes[i] for i in (index, end))
+    return replace(compiled, program=program, notes=notes, image=_image(compiled, program))
+
+
+def _activated(product: CompiledProduct) -> CompiledProduct:
+    """The same product of its rows' SiLU."""
+    program = tuple(
+        replace(i, flags=i.flags | Flag.SILU) if i.opcode == Opcode.QUANTIZE else i for i in product.program
+    )
+    return replace(product, program=program, image=_image(product, program))
+
+
+def _image(compiled: CompiledProgram, program: Sequence[Instruction]) -> NDArray[np.uint8]:
+    """The image with another program, not longer than its own."""
     image = compiled.image.copy()
     code = np.frombuffer(b"".join(instruction.encode() for instruction in program), np.uint8)
     start = compiled.memory.region("program").offset
     image[start : start + len(code)] = code
-    return replace(compiled, program=program, notes=tuple(compiled.notes[i] for i in (index, end)), image=image)
+    return image
 
 
 def _name(instruction: Instruction) -> str:

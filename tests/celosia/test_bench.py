@@ -25,15 +25,15 @@ from ..system.support import WIDE, small_model
 PHASE = {
     *("name", "kind", "context", "cycles", "bytes", "macs", "elements", "bus_utilization", "mac_utilization"),
     *("lower_bound_cycles", "ratio", "ledger_cycles", "bus", "array", "bus_stalls", "array_stalls", "busy"),
-    *("instructions", "dram", "intervals_dropped"),
+    *("instructions", "dram", "intervals_dropped", "mac_utilization_without_head"),
 }
 CLASS = PHASE - {"kind", "context", "ledger_cycles", "bus_stalls", "array_stalls", "busy", "instructions", "dram"}
-CLASS = CLASS - {"intervals_dropped"} | {"count", "exposed_cycles"}
+CLASS = CLASS - {"intervals_dropped", "mac_utilization_without_head"} | {"count", "exposed_cycles"}
 
 
 @pytest.fixture(scope="module")
 def run() -> Bench:
-    return run_bench(small_model(WIDE), load_dram("ddr4"))
+    return run_bench(small_model(WIDE), load_dram("ddr4"), prompts=(30, 500))
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +92,31 @@ def test_figures_follow_from_what_was_counted(result):
     assert 0.5 < product["mac_utilization"] < 1
     softmax = next(phase for phase in result["phases"] if phase["name"] == "softmax")
     assert 0 < softmax["cycles"] < softmax["ledger_cycles"]
+
+
+def test_what_is_fused_stands_beside_the_bare_products(result):
+    phases = {phase["name"]: phase for phase in result["phases"]}
+    activation, softmax = sorted(result["extra_cycles"], key=lambda extra: extra["name"])
+    assert (activation["name"], softmax["name"]) == ("activation", "softmax")
+    bare, fused = phases["product 192x1024x1024"], phases["product 192x1024x1024 of SiLU"]
+    assert (activation["product_cycles"], activation["cycles"]) == (bare["cycles"], fused["cycles"])
+    assert "QUANTIZE (gate)" in {entry["name"] for entry in fused["instructions"]}
+    assert 0 <= activation["share"] == fused["cycles"] / bare["cycles"] - 1 < 0.005
+    attention = phases["attention@128, 16 rows"]
+    assert attention["cycles"] == softmax["cycles"] > softmax["product_cycles"] == attention["array"]["attention"]
+    assert softmax["share"] == softmax["cycles"] / softmax["product_cycles"] - 1
+
+
+def test_a_prompt_with_and_without_its_head(result):
+    assert {"name": "prompt@500", "kind": "prompt", "reason": "the context has 192 positions"} in result["skipped"]
+    prompt = next(phase for phase in result["phases"] if phase["kind"] == "prompt")
+    assert prompt["name"] == "prompt@30"
+    assert all(phase["mac_utilization_without_head"] is None for phase in result["phases"] if phase is not prompt)
+    head = next(entry for entry in prompt["instructions"] if entry["name"] == "MATMUL (head)")
+    cycles = prompt["cycles"] - head["exposed_cycles"]
+    share = (prompt["macs"] - head["macs"]) / (cycles * result["macs_per_cycle"])
+    assert prompt["mac_utilization_without_head"] == pytest.approx(share)
+    assert prompt["mac_utilization"] < share < 1
 
 
 class Page(HTMLParser):
