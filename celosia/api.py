@@ -90,6 +90,7 @@ class RunReport:
     bus_utilization: float | None = None
     mac_utilization: float | None = None
     simulated_hz: float | None = None
+    simulated_hz_cpu: float | None = None
     memory: dict[str, Any] | None = None
     saturated: bool | None = None
     seconds: float = 0.0
@@ -226,6 +227,7 @@ def _measured(compiled: CompiledModel, accelerator: VerifiedAccelerator) -> dict
         "bus_utilization": found.bus_utilization,
         "mac_utilization": found.mac_utilization,
         "simulated_hz": device.cycles / device.seconds if device.seconds else None,
+        "simulated_hz_cpu": device.cycles / device.cpu_seconds if device.cpu_seconds else None,
         "memory": decoded.to_json() if (decoded := accelerator.decode_memory()) else None,
     }
 

@@ -93,7 +93,7 @@ class RtlDevice:
         pointer = library.celosia_memory(self._handle)
         self.memory = np.ctypeslib.as_array(pointer, shape=(memory_bytes,))
         self.memory[:] = 0xA5
-        self.seconds = 0.0
+        self.seconds = self.cpu_seconds = 0.0
         self.on_slice: Callable[[], None] | None = None
         self.doorbell = 0
         library.celosia_record(self._handle, record)
@@ -189,7 +189,7 @@ class RtlDevice:
 
     def wait_interrupt(self, timeout: float) -> bool:
         """Run the clock until the interrupt, at most `timeout` seconds of this machine's time."""
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.thread_time()
         while True:
             done = self._library.celosia_run(self._handle, SLICE_CYCLES) < SLICE_CYCLES
             elapsed = time.perf_counter() - start
@@ -197,6 +197,7 @@ class RtlDevice:
                 self.on_slice()
             if done or elapsed > timeout:
                 self.seconds += elapsed
+                self.cpu_seconds += time.thread_time() - cpu
                 return bool(done)
 
     def keep_writes(self, keep: bool) -> None:
