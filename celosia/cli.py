@@ -265,7 +265,7 @@ def bench(
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder to write into.")
 @json_option
 def generate_(config: str | None, output: Path, as_json: bool) -> None:
-    """Write an accelerator: Verilog, file list, manifest, register map, C header and documentation.
+    """Write an accelerator: Verilog, manifest, register map, and what FuseSoC and Vivado read.
 
     Example: celosia generate --config kria -o build/kria
     """

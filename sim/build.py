@@ -20,6 +20,9 @@ _MEMORY_SOURCES = ("dram.hpp", "memory.hpp")
 _DEVICE_SOURCES = ("device.cpp", "ledger.hpp", *_MEMORY_SOURCES)
 _REPLAY_SOURCES = ("replay.cpp", *_MEMORY_SOURCES)
 _SOURCES = resources.files(__package__)
+
+WAIVERS = _SOURCES / "waivers.vlt"
+"""Which of Verilator's warnings the emitted Verilog may give, and why each is harmless."""
 _LINK = ("g++", "-shared", "-O3", "-march=native", "-fPIC", "-std=c++20")
 
 
@@ -160,7 +163,7 @@ def _verilated(verilog: str, flags: list[str], toolchain: Toolchain, report: Cal
         if report:
             report("compiling the simulator (once per design)")
         (folder / "top.v").write_text(verilog)
-        (folder / "waivers.vlt").write_text((_SOURCES / "waivers.vlt").read_text())
+        (folder / "waivers.vlt").write_text(WAIVERS.read_text())
         _run([str(toolchain.executable), *flags, "waivers.vlt", "top.v"], folder, toolchain)
 
     return cached_build("verilated", content_key(verilog, " ".join(flags), toolchain.version_text), build)

@@ -108,7 +108,10 @@ def test_wheel_in_an_empty_venv_generates_verilog(wheel: Path, tmp_path: Path) -
     assert process.returncode == 0, process.stderr
     assert process.stderr.splitlines() == [str(target / "celosia" / "cli.py")], "nothing else, no warnings"
     assert re.search(r"^module celosia\(", (tmp_path / "out" / "celosia.v").read_text(), re.MULTILINE)
-    expected = {"celosia.h", "celosia.rdl", "celosia.v", "files.f", "manifest.json", "registers", "registers.md"}
+    expected = {
+        "celosia.h", "celosia.rdl", "celosia.v", "files.f", "manifest.json", "registers", "registers.md",
+        "celosia.core", "celosia.vlt", "celosia.xdc", "component.xml", "vivado.tcl",
+    }  # fmt: skip
     assert {path.name for path in (tmp_path / "out").iterdir()} == expected
 
 

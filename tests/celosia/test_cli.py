@@ -110,11 +110,13 @@ def test_generate_writes_all_files_twice(tmp_path: Path) -> None:
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert written == {
         "celosia.v", "files.f", "manifest.json", "celosia.rdl", "celosia.h", "registers.md", "registers",
+        "celosia.core", "celosia.vlt", "component.xml", "vivado.tcl", "celosia.xdc",
     }  # fmt: skip
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     verilog = (tmp_path / "out" / "celosia.v").read_text()
     assert all(port["name"] in verilog for port in manifest["ports"])
     assert not any(port["name"].startswith("trace") for port in manifest["ports"])
+    assert set(manifest["flows"].values()) <= written
 
 
 def test_text_streams_to_people() -> None:
