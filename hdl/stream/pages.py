@@ -79,6 +79,9 @@ class PageWalk(wiring.Component):
         ahead = Signal(range(lag + 2))
         of_values = Signal()
         keys_end = Signal()
+        # Known a state before the cursor advances: `now` is its last page, its last pass.
+        page_ends, pass_ends = Signal(), Signal()
+        m.d.sync += [page_ends.eq(now.page + 1 == pages), pass_ends.eq(now.left <= walk.row_groups)]
         m.d.comb += [
             now.eq(Mux(of_values, values, keys)),
             self.index.eq(now.page),
@@ -155,7 +158,7 @@ class PageWalk(wiring.Component):
             with m.State("Advance"):
                 for cursor, chosen in ((keys, ~of_values), (values, of_values)):
                     with m.If(chosen):
-                        self._advance(m, cursor, pages, groups, walk.row_groups, head_bytes)
+                        self._advance(m, cursor, page_ends, pass_ends, groups, walk.row_groups, head_bytes)
                 m.d.sync += ahead.eq(Mux(of_values, ahead - 1, ahead + 1))
                 m.next = "Decide"
             with m.State("Decide"):
@@ -167,12 +170,21 @@ class PageWalk(wiring.Component):
                     m.next = "Idle"
         return m
 
-    def _advance(self, m: Module, cursor: Any, pages: Signal, groups: Signal, taken: Value, head_bytes: Signal) -> None:
+    def _advance(
+        self,
+        m: Module,
+        cursor: Any,
+        page_ends: Signal,
+        pass_ends: Signal,
+        groups: Signal,
+        taken: Value,
+        head_bytes: Signal,
+    ) -> None:
         """To the next page, of the next pass, of the next virtual head."""
         m.d.sync += cursor.page.eq(cursor.page + 1)
-        with m.If(cursor.page + 1 == pages):
+        with m.If(page_ends):
             m.d.sync += [cursor.page.eq(0), cursor.left.eq(cursor.left - taken)]
-            with m.If(cursor.left <= taken):
+            with m.If(pass_ends):
                 m.d.sync += [
                     cursor.left.eq(groups),
                     cursor.head.eq(cursor.head + 1),

@@ -3,12 +3,13 @@
 from amaranth import Cat, Module, Mux, ResetInserter, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...arch.config import AcceleratorConfig, derive
 from ...arch.isa import Status
 from ..axi import BURST_INCR, RESPONSE_OKAY, axi4_read
 from ..interfaces import AUXILIARY_BURST, FAULT, auxiliary_port
+from ..matrix.skid import SkidBuffer
 
 REGION = data.StructLayout({"address": 48, "beats": 24, "scales": 9})
 """A contiguous stretch of memory, beat-aligned, one beat at least; a burst of it has at most `scales` scale beats."""
@@ -40,7 +41,7 @@ class Reader(wiring.Component):
         i : In(stream(REGION)).
         beat_valid : Out(1), beat : Out(W*8), stream data; there is no ready.
         space, scale_space : In(signed(16)), beats that the FIFOs behind can take: of any kind; of scales among them.
-        auxiliary : In(auxiliary_port), answered in order.
+        auxiliary : In(auxiliary_port), answered in order; one cycle later than the stream.
         clear : In(1), drop regions and data; drained : Out(1), nothing is in flight.
         fault_valid : Out(1), fault : Out(FAULT), BUS_READ with the burst's address.
         stream_beat, auxiliary_beat, full : Out(1), for counters; full: a burst waits for space.
@@ -127,7 +128,11 @@ class Reader(wiring.Component):
             m.d.sync += [size.eq(Mux(least < room, least, room)), sized.eq(1)]
         with m.If(axi.arready):
             m.d.sync += axi.arvalid.eq(0)
-        wanted = self.auxiliary.o_address
+        # Who asks at the auxiliary port must not wait for the decision within a cycle.
+        m.submodules.asked = asked = SkidBuffer(self.auxiliary.o_address.payload.shape())
+        connect(m, flipped(self.auxiliary.o_address), asked.i)
+        m.d.comb += asked.clear.eq(self.clear)
+        wanted = asked.o
         # Single beats are as many as reads may be, longer ones as long as there is room for a longest one.
         most_held = Mux(wanted.payload.beats == 1, AUXILIARY_DEPTH - 1, AUXILIARY_BEATS - AUXILIARY_BURST)
         m.d.comb += wanted.ready.eq(free & (auxiliary_held <= most_held) & ~self.clear)
@@ -154,13 +159,13 @@ class Reader(wiring.Component):
         m.d.sync += bursts.eq(bursts + (burst != 0) - last)
         with m.If(self.clear):
             m.d.sync += [left.eq(0), sized.eq(0)]
-        landed = self._remember(m, burst != 0, auxiliary != 0, Cat(address, scales), last)
+        landed = self._remember(m, burst != 0, Cat(address, scales), auxiliary != 0, wanted.payload.address, last)
         m.d.sync += scales_in_flight.eq(
             scales_in_flight + Mux(burst != 0, scales, 0) - Mux(last, landed, 0),
         )
         return burst, auxiliary
 
-    def _remember(self, m: Module, asked: Value, auxiliary: Value, burst: Value, last: Signal) -> Value:
+    def _remember(self, m: Module, asked: Value, burst: Value, auxiliary: Value, address: Value, last: Signal) -> Value:
         """Remember every burst until its last beat: its address, for error reports, and its scales; return those."""
         fifos = {}
         for name, width, depth in (
@@ -173,7 +178,7 @@ class Reader(wiring.Component):
             fifos["stream"].w_data.eq(burst),
             fifos["stream"].r_en.eq(last),
             fifos["auxiliary"].w_en.eq(auxiliary),
-            fifos["auxiliary"].w_data.eq(self.auxiliary.o_address.payload.address),
+            fifos["auxiliary"].w_data.eq(address),
             fifos["auxiliary"].r_en.eq(self.axi.rvalid & self.axi.rlast & (self.axi.rid == AUXILIARY_ID)),
         ]
         self._fault_addresses = fifos["stream"].r_data[:48], fifos["auxiliary"].r_data
