@@ -132,7 +132,8 @@ class MicroOps(wiring.Component):
         """The row group with which the next tile begins."""
         shape = self.shape
         # Rows of the pass before the first that sees the next tile, and those before the first that sees the second.
-        row, second = Signal(signed(18)), Signal(signed(18))
+        row = Signal(signed(18))
+        second = Signal(signed(18))
         tile_rows = Signal(14)
         ahead = Signal(signed(16))
         last = Signal(10)
