@@ -80,7 +80,8 @@ class PageWalk(wiring.Component):
         of_values = Signal()
         keys_end = Signal()
         # Known a state before the cursor advances: `now` is its last page, its last pass.
-        page_ends, pass_ends = Signal(), Signal()
+        page_ends = Signal()
+        pass_ends = Signal()
         m.d.sync += [page_ends.eq(now.page + 1 == pages), pass_ends.eq(now.left <= walk.row_groups)]
         m.d.comb += [
             now.eq(Mux(of_values, values, keys)),
