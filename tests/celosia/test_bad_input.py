@@ -108,12 +108,17 @@ main()
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_ends_a_command_in_order(signum: signal.Signals, tmp_path: Path) -> None:
-    """During a compilation: one line, the code that shells expect, no compiler left at work, nothing in the cache."""
+    """During a compilation: one line, the code that shells expect, no compiler left at work, nothing in the cache.
+
+    Whoever started pytest may have had signals ignored, as nohup does, which a command respects: not this one.
+    """
     beat, cache = tmp_path / "beat", tmp_path / "cache"
     code = f"""
+import signal
 import sys
 import time
 from pathlib import Path
+signal.signal(signal.{signum.name}, signal.default_int_handler if {signum == signal.SIGINT} else signal.SIG_DFL)
 from celosia.driver import processes
 run = processes.run_logged
 
@@ -135,7 +140,10 @@ main()
             assert process.poll() is None
             time.sleep(0.05)
         process.send_signal(signum)
-        out, err = process.communicate(timeout=60)
+        try:
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     expected = "interrupted" if signum == signal.SIGINT else f"ended by {signum.name}"
     assert (process.returncode, out, err) == (128 + signum, "", f"celosia: {expected}\n")
     beat.unlink()
