@@ -67,7 +67,7 @@ class Organisation:
     """
 
     channels: int = _whole(1, 64, power=True)
-    data_bits: int = _whole(8, 1024, power=True)
+    data_bits: int = _whole(8, 512, power=True)
     burst_length: int = _whole(2, 32, power=True)
     bank_groups: int = _whole(1, 8, power=True)
     banks_per_group: int = _whole(1, 16, power=True)
