@@ -36,14 +36,9 @@ ESCAPED, INDEX = re.compile(r"\\\S+ "), re.compile(r"\[(\d+)\]")
 """An escaped identifier, and an index in one."""
 
 
-def accelerator_verilog(config: AcceleratorConfig, *, trace: bool = False, name: str = TOP) -> str:
-    """One Verilog file with the whole design; the same config gives the same text.
-
-    Parameters:
-        trace: add the `trace_*` output ports, for simulation only.
-        name: of the top module.
-    """
-    return component_verilog(Accelerator(config, trace=trace), name=name)
+def accelerator_verilog(config: AcceleratorConfig, *, name: str = TOP) -> str:
+    """One Verilog file with the whole design, its top module called `name`; the same config gives the same text."""
+    return component_verilog(Accelerator(config), name=name)
 
 
 def component_verilog(component: wiring.Component, *, name: str = TOP) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
+from ...hdl.stream.reader import AUXILIARY_DEPTH
 from .design import CLOCK, DESCRIPTION, INTERRUPT, LIBRARY, MEMORY_PORT, REGISTER_PORT, RESET, VENDOR, Design
 
 COMPONENT_FILE = "component.xml"
@@ -25,9 +26,6 @@ FAMILIES = (
     "virtexuplusHBM", "zynquplus", "versal",
 )  # fmt: skip
 """Without its family in this list a project does not see an IP."""
-
-SINGLE_BEATS = 16
-"""Single beats in flight on id 1, beside `bus.outstanding` on id 0."""
 
 
 def component_xml(design: Design) -> str:
@@ -77,7 +75,7 @@ def _bus_interfaces(parent: Element, design: Design) -> None:
         "ID_WIDTH": design.bits(f"{MEMORY_PORT}_arid"),
         "SUPPORTS_NARROW_BURST": 0,
         "MAX_BURST_LENGTH": bus.burst_beats,
-        "NUM_READ_OUTSTANDING": bus.outstanding + SINGLE_BEATS,
+        "NUM_READ_OUTSTANDING": bus.outstanding + AUXILIARY_DEPTH,  # id 0, and single beats on id 1
         "NUM_WRITE_OUTSTANDING": 2 * bus.outstanding,
     }
     registers = _widths(design, REGISTER_PORT) | {"PROTOCOL": "AXI4LITE"}
