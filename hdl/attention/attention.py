@@ -110,6 +110,7 @@ class AttentionUnit(wiring.Component):
         sub_heads_log2 = geometry.sub_heads_log2[:2]
         queries = Signal(14)
         groups = Signal(17)
+        last_row = Signal(16)
         group_words = Signal(20)
         pass_words = Signal(20)
         page_queries = Signal(13)
@@ -130,7 +131,10 @@ class AttentionUnit(wiring.Component):
                 m.next = "Round"
             with m.State("Round"):
                 shifted = queries << sub_heads_log2
-                m.d.sync += groups.eq((shifted + self.shape.rows - 1) >> self.shape.row_bits)
+                m.d.sync += [
+                    groups.eq((shifted + self.shape.rows - 1) >> self.shape.row_bits),
+                    last_row.eq(shifted - 1),
+                ]
                 m.next = "Begin"
             with m.State("Begin"):
                 m.d.comb += launch.eq(1)
@@ -161,10 +165,14 @@ class AttentionUnit(wiring.Component):
             micro_ops.seen_rows.eq(page_queries << sub_heads_log2),
         ]
         m.d.comb += [unit.head_blocks.eq(geometry.head_blocks) for unit in (schedule, merger, micro_ops, softmax)]
-        m.d.comb += [unit.rows.eq(command.rows) for unit in (merger, softmax, output)]
+        m.d.comb += merger.rows.eq(command.rows)
         m.d.comb += [unit.position.eq(command.position) for unit in (merger, softmax)]
         for unit in (softmax, output):
-            m.d.comb += [unit.group.eq(geometry.group), unit.sub_heads_log2.eq(geometry.sub_heads_log2)]
+            m.d.comb += [
+                unit.last_row.eq(last_row),
+                unit.group.eq(geometry.group),
+                unit.sub_heads_log2.eq(geometry.sub_heads_log2),
+            ]
 
     def _connect(self, m: Module, *units: Any) -> None:
         schedule, merger, micro_ops, softmax, outputs = units

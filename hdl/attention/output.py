@@ -24,7 +24,7 @@ class AttentionOutput(wiring.Component):
     Members
     -------
     launch : In(1), a new instruction
-    rows, group, sub_heads_log2, pitch, dst : In, as in `RowWalk`
+    last_row, group, sub_heads_log2, pitch, dst : In, as in `RowWalk`
     heads : In(8), virtual heads
     head_dim : In(12), elements of a head, a multiple of V
     group_words : In(20), group x head_dim / V
@@ -41,7 +41,7 @@ class AttentionOutput(wiring.Component):
         super().__init__(
             {
                 "launch": In(1),
-                "rows": In(6),
+                "last_row": In(16),
                 "group": In(8),
                 "sub_heads_log2": In(4),
                 "pitch": In(16),
@@ -59,7 +59,7 @@ class AttentionOutput(wiring.Component):
         m = Module()
         shape = self.shape
         m.submodules.walk = walk = RowWalk()
-        for name in ("launch", "rows", "group", "sub_heads_log2", "pitch", "dst", "group_words"):
+        for name in ("launch", "last_row", "group", "sub_heads_log2", "pitch", "dst", "group_words"):
             m.d.comb += getattr(walk, name).eq(getattr(self, name))
         m.d.comb += walk.head_words.eq(self.head_dim >> bits_for(shape.lanes))
 

@@ -4,7 +4,10 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-_STATE = data.StructLayout({"token": 7, "query": 8, "sub": 3, "row_word": 20, "query_word": 20, "word": 20})
+# `left` rows of the virtual head follow, `more` says that it is not 0: a register, since both followers decide by it.
+_STATE = data.StructLayout(
+    {"token": 7, "query": 8, "sub": 3, "row_word": 20, "query_word": 20, "word": 20, "left": 16, "more": 1}
+)
 
 
 class RowWalk(wiring.Component):
@@ -17,8 +20,8 @@ class RowWalk(wiring.Component):
 
     Members
     -------
-    rows : In(6), tokens; it and `group` are there before `launch`, or with it if no step follows at once
-    group : In(8), queries per KV head (G)
+    last_row : In(16), rows of a virtual head - 1
+    group : In(8), queries per KV head (G), there before `launch`, or with it if no step follows at once
     sub_heads_log2 : In(4), log2 of SH, at most 3
     head_words : In(12), scratchpad words of a head's output
     group_words : In(20), `head_words` x `group`
@@ -34,7 +37,7 @@ class RowWalk(wiring.Component):
     def __init__(self) -> None:
         super().__init__(
             {
-                "rows": In(6),
+                "last_row": In(16),
                 "group": In(8),
                 "sub_heads_log2": In(4),
                 "head_words": In(12),
@@ -57,9 +60,8 @@ class RowWalk(wiring.Component):
         now, start, here, following, fresh = (
             Signal(_STATE, name=name) for name in ("now", "start", "here", "following", "fresh")
         )
-        # The last of each, a cycle after the operands: equality is quicker than a sum and a comparison.
+        # A cycle after the operand: equality is quicker than a sum and a comparison.
         last_query = Signal(8)
-        last_token = Signal(7)
         ends_sub = Signal()
         ends_query = Signal()
         head_word = Signal(20)
@@ -72,13 +74,17 @@ class RowWalk(wiring.Component):
             self.word.eq(here.row_word + here.word),
             ends_sub.eq((here.sub + 1) >> self.sub_heads_log2[:2] != 0),
             ends_query.eq(ends_sub & (here.query == last_query)),
-            self.next_valid.eq(~(ends_query & (here.token == last_token))),
+            self.next_valid.eq(here.more),
             following.eq(here),
+            following.left.eq(here.left - 1),
+            following.more.eq(here.left != 1),
             next_query_word.eq(here.query_word + self.head_words),
             next_head_word.eq(head_word + (self.group_words << self.sub_heads_log2[:2])),
             fresh.row_word.eq(self.dst),
+            fresh.left.eq(self.last_row),
+            fresh.more.eq(self.last_row != 0),
         ]
-        m.d.sync += [last_query.eq(self.group - 1), last_token.eq(self.rows - 1)]
+        m.d.sync += last_query.eq(self.group - 1)
         with m.If(~ends_sub):
             m.d.comb += [following.sub.eq(here.sub + 1), following.word.eq(here.word + self.group_words)]
         with m.Elif(~ends_query):

@@ -31,7 +31,7 @@ class Softmax(wiring.Component):
     Members
     -------
     launch : In(1), a new instruction
-    rows : In(6), group : In(8), sub_heads_log2 : In(4), head_blocks : In(4)
+    last_row : In(16), rows of a virtual head - 1; group : In(8), sub_heads_log2 : In(4), head_blocks : In(4)
     position : In(5), of the first token within the last page
     scale : In(32), float
     i_pages : In(stream.Signature(page_job)), the K segments in order
@@ -49,7 +49,7 @@ class Softmax(wiring.Component):
         super().__init__(
             {
                 "launch": In(1),
-                "rows": In(6),
+                "last_row": In(16),
                 "group": In(8),
                 "sub_heads_log2": In(4),
                 "head_blocks": In(4),
@@ -71,7 +71,7 @@ class Softmax(wiring.Component):
         m.submodules.power = power = SoftmaxPower(interfaces=self.interfaces)
         m.submodules.quantize = quantize = SoftmaxQuantize(interfaces=self.interfaces)
         m.submodules.totals = totals = Totals(shape=self.shape)
-        for name in ("launch", "rows", "group", "sub_heads_log2", "position", "scale"):
+        for name in ("launch", "last_row", "group", "sub_heads_log2", "position", "scale"):
             m.d.comb += getattr(scale, name).eq(getattr(self, name))
         connect(m, flipped(self.i_pages), scale.i_pages)
         connect(m, flipped(self.i), scale.i)

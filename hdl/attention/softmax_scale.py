@@ -29,7 +29,7 @@ class SoftmaxScale(wiring.Component):
 
     Members
     -------
-    launch, rows, group, sub_heads_log2, position, scale, i_pages, i : as in `Softmax`
+    launch, last_row, group, sub_heads_log2, position, scale, i_pages, i : as in `Softmax`
     o : Out(stream.Signature(maximum)), rows whose scores can be read from the ring
     ring : In(read_port), address: word, then row of the ring; rows follow each other in the ring
     freed : In(1), pulse: the oldest row of the ring was read
@@ -43,7 +43,7 @@ class SoftmaxScale(wiring.Component):
         super().__init__(
             {
                 "launch": In(1),
-                "rows": In(6),
+                "last_row": In(16),
                 "group": In(8),
                 "sub_heads_log2": In(4),
                 "position": In(5),
@@ -71,7 +71,7 @@ class SoftmaxScale(wiring.Component):
         """Issues the words of every row of every page: issue, word, mask."""
         shape, page = self.shape, self.i_pages.payload
         m.submodules.walk = walk = RowWalk()
-        for name in ("launch", "rows", "group", "sub_heads_log2"):
+        for name in ("launch", "last_row", "group", "sub_heads_log2"):
             m.d.comb += getattr(walk, name).eq(getattr(self, name))
         ready_pages = Signal(range(shape.slots + 1))
         page_taken = Signal()

@@ -145,7 +145,7 @@ async def normalises(dut: Any) -> None:
     config = small_config(**parameters["config"])
     interfaces = Interfaces(config)
     shape = AttentionShape(interfaces)
-    for name in ("launch", "rows", "group", "sub_heads_log2", "head_blocks", "position", "reciprocals__en"):
+    for name in ("launch", "last_row", "group", "sub_heads_log2", "head_blocks", "position", "reciprocals__en"):
         getattr(dut, name).value = 0
     dut.scale.value = int(SCALE.view(np.uint32))
     bench = await Bench.start(dut, limit=300_000)
@@ -163,7 +163,8 @@ async def normalises(dut: Any) -> None:
         blocks = bench.random.randint(1, 2)
         position = bench.random.randint(0, 4) * BLOCK + bench.random.randint(0, BLOCK - tokens)
         row_groups = -(-tokens * group // shape.rows)
-        dut.rows.value, dut.group.value, dut.head_blocks.value = tokens, group, blocks
+        dut.last_row.value = tokens * group - 1
+        dut.group.value, dut.head_blocks.value = group, blocks
         dut.position.value = position % BLOCK
         dut.launch.value = 1
         await bench.cycles(1)
