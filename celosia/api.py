@@ -159,20 +159,18 @@ def run(
         on_text: called with each piece of the generated text.
         progress: called while the model is compiled, with bytes packed and in all.
         status: told what is being done, a line at a time.
-        waves: VCD to write, of the RTL.
+        waves: VCD to write, of the RTL; compressed if its name ends in .gz.
         dram: timing of the RTL's memory, a preset or a TOML file (docs/dram.md); None is ideal and measures nothing.
 
     Raises:
         ConfigError, FitError, RequestError: bad input. ToolMissing, BuildError, CacheError: no simulator.
     """
     _check_device(device, DEVICES)
-    if waves is not None and device != "rtl":
-        raise RequestError(f"device is {device!r}: only rtl has waves")
+    if waves is not None:
+        _check_waves(waves, device)
     if dram is not None and device != "rtl":
         raise RequestError(f"device is {device!r}: only rtl has a dram")
     memory = None if dram is None else load_dram(dram)
-    if waves is not None and not waves.parent.is_dir():
-        raise RequestError(f"waves: there is no folder {str(waves.parent)!r}: make it first")
     fed = tokens_of(model, prompt, tokens, DEFAULT_PROMPT)
     measured: dict[str, Any] = {}
     started = time.perf_counter()
@@ -251,6 +249,17 @@ def _report(
         saturated=None if device == "float" else any(job.saturated for job in generation.jobs),
         seconds=seconds,
     )
+
+
+def _check_waves(waves: Path, device: str) -> None:
+    if device != "rtl":
+        raise RequestError(f"device is {device!r}: only rtl has waves")
+    if not waves.parent.is_dir():
+        raise RequestError(f"waves: there is no folder {str(waves.parent)!r}: make it first")
+    if waves.suffix == ".fst":
+        raise RequestError(
+            f"waves is {str(waves)!r}: only VCD is written; name it .vcd, or .vcd.gz for a quarter of the size"
+        )
 
 
 def _check_device(device: str, devices: Sequence[str]) -> None:

@@ -96,7 +96,7 @@ def compile_(
 @click.option("--top-p", type=float, default=1.0, show_default=True, help="Sample among the best that reach P.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the sampling.")
 @click.option("--device", type=click.Choice(api.DEVICES), default="rtl", show_default=True)
-@click.option("--waves", type=click.Path(path_type=Path), metavar="F", help="Write a VCD of the RTL.")
+@click.option("--waves", type=click.Path(path_type=Path), metavar="F", help="Write a VCD of the RTL; .gz: compressed.")
 @click.option("--dram", metavar="D", help="The RTL's memory: ideal, ddr4, hbm, or a TOML file (docs/dram.md).")
 @json_option
 def run(

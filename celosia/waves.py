@@ -1,22 +1,25 @@
 """Waveforms that are whole or not there."""
 
 import errno
+import gzip
 import os
 import select
 import stat
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 _CHUNK = 1 << 20
 _POLL_SECONDS = 0.05
+_COMPRESSION = 1  # a VCD shrinks to a quarter at once; more effort would hold up the simulation
 
 
 @contextmanager
 def wave_file(path: Path | None) -> Iterator[Path | None]:
-    """A path for the simulator to write a waveform to, which ends up at `path`.
+    """A path for the simulator to write a waveform to, which ends up at `path`, compressed if that ends in .gz.
 
     The simulator ends the whole process when a write fails, so it writes into a pipe, and a thread copies that to a
     file beside `path`, which gets its name at the end. It is removed when the disk is full or the work is
@@ -30,7 +33,7 @@ def wave_file(path: Path | None) -> Iterator[Path | None]:
         return
     target, temporary = _open(path)
     reading, writing = os.pipe()
-    copy = _Copy(reading, target)
+    copy = _Copy(reading, target, compress=path.suffix == ".gz")
     copy.start()
     keep = True
     try:
@@ -41,7 +44,6 @@ def wave_file(path: Path | None) -> Iterator[Path | None]:
     finally:
         os.close(writing)
         copy.finish()
-        os.close(target)
         if temporary is not None and keep and copy.error is None:
             temporary.replace(path)
         elif temporary is not None:
@@ -67,11 +69,15 @@ def _open(path: Path) -> tuple[int, Path | None]:
 
 
 class _Copy(threading.Thread):
-    """Copies a pipe to a file; after an error it only drains the pipe, so that the writer goes on."""
+    """Copies a pipe to a file and closes both; after an error it only drains the pipe, so that the writer goes on."""
 
-    def __init__(self, reading: int, target: int) -> None:
+    def __init__(self, reading: int, target: int, *, compress: bool) -> None:
         super().__init__(daemon=True)
-        self._reading, self._target = reading, target
+        file = os.fdopen(target, "wb")
+        self._reading = reading
+        self._layers: list[IO[bytes]] = [file]
+        if compress:
+            self._layers.append(gzip.GzipFile("", "wb", _COMPRESSION, file))
         self._over = threading.Event()
         self.error: OSError | None = None
 
@@ -87,13 +93,18 @@ class _Copy(threading.Thread):
                 break
             self._write(data)
         os.close(self._reading)
+        for layer in reversed(self._layers):
+            self._try(layer.close)
 
     def _write(self, data: bytes) -> None:
-        while data and self.error is None:
-            try:
-                data = data[os.write(self._target, data) :]
-            except OSError as error:
-                self.error = error
+        if self.error is None:
+            self._try(lambda: self._layers[-1].write(data))
+
+    def _try(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except OSError as error:
+            self.error = self.error or error
 
     def finish(self) -> None:
         """Everything that was written into the pipe is in the file."""

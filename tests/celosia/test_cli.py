@@ -185,6 +185,7 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     assert _refused("run", "--tokens", "1 256") == "celosia: prompt token 1 is 256: the model has tokens 0 to 255"
     assert "the number of tokens to generate is 0: it must be 1 or more" in _refused("run", "-n", "0")
     assert "waves: there is no folder '/nowhere': make it first" in _refused("run", "--waves", "/nowhere/a.vcd")
+    assert "waves is 'a.fst': only VCD is written; name it .vcd" in _refused("run", "--waves", "a.fst")
     assert "dram = 'ddr9': no such preset or TOML file" in _refused("run", "--dram", "ddr9")
     assert "device is 'golden': only rtl has a dram" in _refused("run", "--dram", "ddr4", "--device", "golden")
     assert "temperature is -1.0" in _refused("run", "--temperature", "-1")

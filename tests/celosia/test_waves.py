@@ -1,5 +1,6 @@
 """A waveform's way from the simulator's pipe to a file: whole or not there."""
 
+import gzip
 import os
 from pathlib import Path
 
@@ -28,6 +29,15 @@ def test_a_whole_file(tmp_path: Path) -> None:
     assert file.stat().st_mode == other.stat().st_mode
     other.unlink()
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_compressed_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "a.vcd.gz"
+    with wave_file(file) as pipe:
+        assert pipe is not None
+        write(pipe)
+    assert file.stat().st_size < len(DATA) // 4
+    assert gzip.decompress(file.read_bytes()) == DATA
 
 
 def test_no_waves() -> None:
