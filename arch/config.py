@@ -26,19 +26,30 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class Bus:
-    """The AXI4 memory port.
+    """The memory bus: an AXI4 master, or several side by side.
 
     Attributes:
-        data_bits: width of the data bus in bits, a power of two from 64 to 1024.
+        data_bits: width of the data bus in bits, of all ports together, a power of two from 64 to 1024.
         address_bits: width of an address in bits, 32 to 48.
         outstanding: read bursts in flight, 1 to 64; latency x width / burst bytes of the memory behind the bus.
         burst_beats: longest burst in beats, a power of two, 1 to 256 and at most 4096 bytes (AXI4, A3.4.1).
+        ports: AXI4 masters that share the width, a power of two, 1 to 16, 64 bits each at least: for memories whose
+            ports are narrower than the bus. Each beat is spread over all of them (docs/memory.md).
+        port_address_bits: address bits of the region that is a port's own, the ports' regions one behind the other;
+            for more than one port. 28 is a pseudo channel of HBM2, 256 MiB.
     """
 
     data_bits: int = 64
     address_bits: int = 32
     outstanding: int = 8
     burst_beats: int = 16
+    ports: int = 1
+    port_address_bits: int = 28
+
+    @property
+    def masters(self) -> tuple[str, ...]:
+        """Names of the AXI4 masters, before their signals' names."""
+        return ("m_axi",) if self.ports == 1 else tuple(f"m_axi_{index}" for index in range(self.ports))
 
 
 @dataclass(frozen=True)
@@ -271,6 +282,15 @@ def derive(config: AcceleratorConfig) -> Derived:
     _within("bus.outstanding", bus.outstanding, 1, 64)
     bus_bytes = bus.data_bits // 8
     _power_of_two("bus.burst_beats", bus.burst_beats, 1, min(256, 4096 // bus_bytes))
+    _power_of_two("bus.ports", bus.ports, 1, 16)
+    if bus.data_bits < 64 * bus.ports:
+        reason = f"each has 64 bits at least, and bus.data_bits = {bus.data_bits}"
+        raise ConfigError("bus.ports", bus.ports, reason, bus.data_bits // 64)
+    _within("bus.port_address_bits", bus.port_address_bits, 12, 48)
+    region_bits = bus.address_bits - (bus.ports - 1).bit_length()
+    if bus.port_address_bits > region_bits:
+        reason = f"{bus.ports} regions of it must be within bus.address_bits = {bus.address_bits}"
+        raise ConfigError("bus.port_address_bits", bus.port_address_bits, reason, region_bits)
     _power_of_two("array.rows", array.rows, 1, 32)
     _power_of_two("array.channels", array.channels, max(1, bus_bytes // 16), bus_bytes // 4)
     _within("array.activation_bits", array.activation_bits, 8, 9)

@@ -92,7 +92,7 @@ def accelerator_manifest(config: AcceleratorConfig, verilog: str, ports: Sequenc
         },
         "ports": [{"name": name, "direction": direction, "bits": bits} for name, direction, bits in ports],
         "interfaces": {
-            "m_axi": "AXI4 master: read id 0 stream, id 1 embedding and program; writes: KV cache",
+            **memory_ports(config),
             "s_axil": "AXI4-Lite subordinate, 4 KiB: the registers",
             "irq": "level, active high",
         },
@@ -105,6 +105,19 @@ def accelerator_manifest(config: AcceleratorConfig, verilog: str, ports: Sequenc
         },
         "registers": offsets(),
         "verilog_bytes": len(verilog),
+    }
+
+
+def memory_ports(config: AcceleratorConfig) -> dict[str, str]:
+    """What each AXI4 master is for."""
+    bus = config.bus
+    if bus.ports == 1:
+        return {"m_axi": "AXI4 master: read id 0 stream, id 1 embedding and program; writes: KV cache"}
+    whole, part = bus.data_bits // 8, bus.data_bits // 8 // bus.ports
+    return {
+        name: f"AXI4 master: bytes {index * part} to {index * part + part - 1} of every {whole} of the memory, "
+        f"at address / {bus.ports} from {index << bus.port_address_bits:#x} on"
+        for index, name in enumerate(bus.masters)
     }
 
 

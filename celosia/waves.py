@@ -75,7 +75,7 @@ class _Copy(threading.Thread):
         super().__init__(daemon=True)
         file = os.fdopen(target, "wb")
         self._reading = reading
-        self._layers: list[IO[bytes]] = [file]
+        self._layers: list[IO[bytes] | gzip.GzipFile] = [file]
         if compress:
             self._layers.append(gzip.GzipFile("", "wb", _COMPRESSION, file))
         self._over = threading.Event()

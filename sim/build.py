@@ -17,7 +17,7 @@ from .top import DeviceTop
 LIBRARY = "libcelosia.so"
 MEMORY_LIBRARY = "libmemory.so"
 _MEMORY_SOURCES = ("dram.hpp", "memory.hpp")
-_DEVICE_SOURCES = ("device.cpp", "ledger.hpp", *_MEMORY_SOURCES)
+_DEVICE_SOURCES = ("device.cpp", "ledger.hpp", "port.hpp", *_MEMORY_SOURCES)
 _REPLAY_SOURCES = ("replay.cpp", *_MEMORY_SOURCES)
 _SOURCES = resources.files(__package__)
 
@@ -60,6 +60,10 @@ def build_device(
         f"#define {name} {value}"
         for name, value in (
             ("BUS_BYTES", derive(config).bus_bytes),
+            ("PORTS", config.bus.ports),
+            ("PORT_ADDRESS_BITS", config.bus.port_address_bits),
+            ("FIRST_MASTER", config.bus.masters[0]),
+            ("EACH_MASTER(DO)", " ".join(f"DO({master})" for master in config.bus.masters)),
             ("CHUNKS", config.vector.chunks),
             ("WITH_TRACE", int(trace)),
             ("WITH_WAVES", int(waves)),

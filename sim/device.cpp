@@ -1,6 +1,6 @@
-// The RTL as a device: the verilated accelerator and a memory behind its AXI4 master, driven through a C interface.
+// The RTL as a device: the verilated accelerator and a memory behind its AXI4 masters, driven through a C interface.
 //
-// One call runs many cycles; nothing of Python is in the clock loop. The bytes of the memory are here, its timing is in
+// One call runs many cycles; nothing of Python is in the clock loop. The masters are in port.hpp, the memory's timing is in
 // memory.hpp. Every port is read and written as bytes: Verilator keeps a port little endian in words of 8 to 64 bits.
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 #include "Vtop.h"
 #include "ledger.hpp"
-#include "memory.hpp"
-#include "ports.h"  // BUS_BYTES, CHUNKS, WITH_TRACE, WITH_WAVES: written by the build
+#include "port.hpp"
+#include "ports.h"  // CHUNKS, WITH_TRACE, WITH_WAVES, WITH_GATES: written by the build
 #include "verilated.h"
 #if WITH_WAVES
 #include "verilated_vcd_c.h"
@@ -20,13 +20,6 @@
 double sc_time_stamp() { return 0; }
 
 namespace {
-
-template <typename Port>
-uint64_t get(const Port& port) {
-    uint64_t value = 0;
-    std::memcpy(&value, &port, sizeof(port) < sizeof(value) ? sizeof(port) : sizeof(value));
-    return value;
-}
 
 // Fixed-size records, read by Python as structured arrays. A retirement says how far each list had grown.
 template <typename Record>
@@ -67,13 +60,17 @@ struct Log {
 
 class Device {
   public:
-    Device(uint64_t memory_bytes, const DramParameters& parameters) : timing(parameters), memory_(memory_bytes) {
+    Device(uint64_t memory_bytes, const DramParameters& parameters) {
+        bytes.data.resize(memory_bytes);
         context_.debug(0);
         context_.randReset(0);
 #if WITH_WAVES
         context_.traceEverOn(true);
 #endif
         top_ = std::make_unique<Vtop>(&context_, "top");
+#define REFER(MASTER, PIN) top_->NAME(MASTER, PIN),
+#define CONNECT(MASTER) ports.emplace_back(Pins{EACH_PIN(REFER, MASTER)}, int(ports.size()), parameters, bytes);
+        EACH_MASTER(CONNECT)
         clock(0);
         cycle();
     }
@@ -84,7 +81,6 @@ class Device {
         top_->final();
     }
 
-    uint8_t* memory() { return memory_.data(); }
     uint64_t cycles() const { return cycles_; }
 
     // Returns 0, or -1 if the device did not answer within `kLimit` cycles, or -2 for an error response.
@@ -132,9 +128,8 @@ class Device {
         return cycles_ - start;
     }
 
-    void fail(uint64_t low, uint64_t high) { fail_low_ = low, fail_high_ = high; }
-
-    Memory timing;
+    Bytes bytes;
+    std::deque<Port> ports;
 
     int open_waves(const char* path) {
 #if WITH_WAVES
@@ -158,26 +153,15 @@ class Device {
     static constexpr int kLimit = 10000;
 
     // From a cycle whose outputs are there to the next. Inputs are registered in the model (sim/top.py): they show what
-    // this cycle sees until `drive`, and from there on what the next one will.
+    // this cycle sees until they are driven, and from there on what the next one will.
     void cycle() {
-        bool ar = top_->m_axi_arvalid && top_->m_axi_arready;
-        bool r = top_->m_axi_rvalid && top_->m_axi_rready;
-        bool aw = top_->m_axi_awvalid && top_->m_axi_awready;
-        bool w = top_->m_axi_wvalid && top_->m_axi_wready;
-        bool b = top_->m_axi_bvalid && top_->m_axi_bready;
-        if (ar)
-            timing.read(cycles_, get(top_->m_axi_araddr), uint32_t(top_->m_axi_arlen) + 1, uint32_t(top_->m_axi_arid));
-        if (aw)
-            timing.write(cycles_, get(top_->m_axi_awaddr), uint32_t(top_->m_axi_awlen) + 1, uint32_t(top_->m_axi_awid));
-        if (w) timing.take_data(cycles_, absorb(timing.writing().address));
-        if (b) timing.take_response();
-        if (r) timing.take_beat();
+        for (Port& port : ports) port.transfer(cycles_);
 #if WITH_TRACE
         if (tracing) record();
         if (ledger.watching) ledger.record(*top_);
 #endif
         cycles_++;
-        drive();
+        for (Port& port : ports) port.drive(cycles_);
         clock(1);
         clock(0);
     }
@@ -192,47 +176,6 @@ class Device {
 #if WITH_WAVES
         if (waves_) waves_->dump(2 * cycles_ + !level);
 #endif
-    }
-
-    void drive() {
-        top_->m_axi_arready = timing.takes_read();
-        top_->m_axi_awready = timing.takes_write();
-        top_->m_axi_wready = timing.takes_data();
-        const Memory::Burst* response = timing.response(cycles_);
-        top_->m_axi_bvalid = response != nullptr;
-        if (response) {
-            top_->m_axi_bid = response->id;
-            top_->m_axi_bresp = response->error;
-        }
-        const Memory::Burst* burst = timing.beat(cycles_);
-        top_->m_axi_rvalid = burst != nullptr;
-        if (!burst) return;
-        top_->m_axi_rid = burst->id;
-        top_->m_axi_rlast = burst->beats == 1;
-        top_->m_axi_rresp = error(burst->address);
-        if (inside(burst->address))
-            std::memcpy(&top_->m_axi_rdata, &memory_[burst->address], BUS_BYTES);
-        else
-            std::memset(&top_->m_axi_rdata, 0xA5, BUS_BYTES);
-    }
-
-    bool inside(uint64_t address) const { return address + BUS_BYTES <= memory_.size(); }
-
-    // The response to a beat, as AXI codes it: OKAY, SLVERR or DECERR.
-    uint32_t error(uint64_t address) const {
-        if (!inside(address)) return 3;
-        return address < fail_high_ && address + BUS_BYTES > fail_low_ ? 2 : 0;
-    }
-
-    // Writes the beat on the W channel; returns its response.
-    uint32_t absorb(uint64_t address) {
-        if (error(address)) return error(address);
-        uint8_t data[BUS_BYTES], strobes[BUS_BYTES / 8];  // both little endian in Verilator's words
-        std::memcpy(data, &top_->m_axi_wdata, BUS_BYTES);
-        std::memcpy(strobes, &top_->m_axi_wstrb, BUS_BYTES / 8);
-        for (int i = 0; i < BUS_BYTES; i++)
-            if (strobes[i / 8] >> i % 8 & 1) memory_[address + i] = data[i];
-        return 0;
     }
 
 #if WITH_TRACE
@@ -277,9 +220,7 @@ class Device {
 #if WITH_WAVES
     std::unique_ptr<VerilatedVcdC> waves_;
 #endif
-    std::vector<uint8_t> memory_;
     uint64_t cycles_ = 0;
-    uint64_t fail_low_ = 0, fail_high_ = 0;
 };
 
 }  // namespace
@@ -296,7 +237,7 @@ void* celosia_create(uint64_t memory_bytes, const DramParameters* parameters) {
     }
 }
 void celosia_destroy(void* device) { delete static_cast<Device*>(device); }
-uint8_t* celosia_memory(void* device) { return static_cast<Device*>(device)->memory(); }
+uint8_t* celosia_memory(void* device) { return static_cast<Device*>(device)->bytes.data.data(); }
 uint64_t celosia_cycles(void* device) { return static_cast<Device*>(device)->cycles(); }
 int celosia_write(void* device, uint32_t offset, uint32_t value) {
     return static_cast<Device*>(device)->write(offset, value);
@@ -305,16 +246,21 @@ int celosia_read(void* device, uint32_t offset, uint32_t* value) {
     return static_cast<Device*>(device)->read(offset, value);
 }
 uint64_t celosia_run(void* device, uint64_t limit) { return static_cast<Device*>(device)->run(limit); }
-void celosia_fail(void* device, uint64_t low, uint64_t high) { static_cast<Device*>(device)->fail(low, high); }
-void celosia_record(void* device, int enable) { static_cast<Device*>(device)->timing.recording = enable; }
-// The requests since the reset that were recorded; returns their number.
+void celosia_fail(void* device, uint64_t low, uint64_t high) {
+    Bytes& bytes = static_cast<Device*>(device)->bytes;
+    bytes.fail_low = low, bytes.fail_high = high;
+}
+void celosia_record(void* device, int enable) { static_cast<Device*>(device)->ports.front().timing.recording = enable; }
+// The requests since the reset that were recorded, those of the first port: all ports have the same. Returns their number.
 uint64_t celosia_requests(void* device, const void** data) {
-    const auto& requests = static_cast<Device*>(device)->timing.requests;
+    const auto& requests = static_cast<Device*>(device)->ports.front().timing.requests;
     *data = requests.data();
     return requests.size();
 }
+// Of all ports together.
 void celosia_counters(void* device, DramCounters* counters) {
-    *counters = static_cast<Device*>(device)->timing.counters();
+    *counters = {};
+    for (const Port& port : static_cast<Device*>(device)->ports) *counters += port.timing.counters();
 }
 int celosia_open_waves(void* device, const char* path) { return static_cast<Device*>(device)->open_waves(path); }
 

@@ -27,10 +27,13 @@
 struct DramParameters {
     DRAM_FIELDS(DRAM_MEMBER)
 };
+#define DRAM_SUM(name) name += other.name;
 struct DramCounters {
     DRAM_COUNTERS(DRAM_MEMBER)
+    void operator+=(const DramCounters& other) { DRAM_COUNTERS(DRAM_SUM) }
 };
 #undef DRAM_MEMBER
+#undef DRAM_SUM
 
 #define DRAM_NAME(name) #name " "
 inline constexpr const char* kDramFields = DRAM_FIELDS(DRAM_NAME);

@@ -150,16 +150,30 @@ class MemoryModel:
             _check_together(self.organisation, self.timing)
 
     def parameters(self, config: AcceleratorConfig) -> dict[str, int]:
-        """What the C++ model is built from, by its own names; times in memory clocks, latency in accelerator cycles."""
-        accelerator = {"bus_bytes": derive(config).bus_bytes, "accelerator_khz": _khz(config.control.clock_mhz)}
+        """What the C++ model behind a port is built from, by its own names; times in memory clocks, latency in
+        accelerator cycles.
+
+        Raises
+        ------
+        ConfigError
+            Fewer channels than ports.
+        """
+        ports = config.bus.ports
+        accelerator = {
+            "bus_bytes": derive(config).bus_bytes // ports,
+            "accelerator_khz": _khz(config.control.clock_mhz),
+        }
         organisation, timing, controller = self.organisation, self.timing, self.controller
         if organisation is None or timing is None or controller is None:
             return {**accelerator, **(vars(self.ideal) if self.ideal else {})}
+        if organisation.channels < ports:
+            reason = f"the {ports} ports of config {config.name!r} need a channel each (bus.ports)"
+            raise ConfigError("dram.organisation.channels", organisation.channels, reason, ports)
         times = {name: value for name, value in vars(timing).items() if name != "clock_mhz"}
         return {
             **accelerator,
             **times,
-            "channels": organisation.channels,
+            "channels": organisation.channels // ports,
             "interleave_bytes": organisation.interleave_bytes,
             "bank_groups": organisation.bank_groups,
             "banks": organisation.banks_per_group,

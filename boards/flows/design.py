@@ -10,7 +10,7 @@ Port = tuple[str, str, int]
 
 VENDOR, LIBRARY = "celosia", "ip"
 CLOCK, RESET, INTERRUPT = "clk", "rst", "irq"
-MEMORY_PORT, REGISTER_PORT = "m_axi", "s_axil"
+REGISTER_PORT = "s_axil"
 DESCRIPTION = "Accelerator for large language models"
 
 

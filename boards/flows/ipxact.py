@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from ...hdl.stream.reader import AUXILIARY_DEPTH
-from .design import CLOCK, DESCRIPTION, INTERRUPT, LIBRARY, MEMORY_PORT, REGISTER_PORT, RESET, VENDOR, Design
+from .design import CLOCK, DESCRIPTION, INTERRUPT, LIBRARY, REGISTER_PORT, RESET, VENDOR, Design
 
 COMPONENT_FILE = "component.xml"
 SPIRIT = "http://www.spiritconsortium.org/XMLSchema/SPIRIT/1685-2009"
@@ -36,7 +36,9 @@ def component_xml(design: Design) -> str:
     root.set(f"{{{SCHEMA_INSTANCE}}}schemaLocation", f"{SPIRIT} {SPIRIT}/index.xsd")
     _texts(root, vendor=VENDOR, library=LIBRARY, name=design.top, version=design.ip_version)
     _bus_interfaces(_add(root, "busInterfaces"), design)
-    _address_space(_add(root, "addressSpaces"), design)
+    spaces = _add(root, "addressSpaces")
+    for master in design.config.bus.masters:
+        _address_space(spaces, design, master)
     _memory_map(_add(root, "memoryMaps"), design)
     model = _add(root, "model")
     _views(_add(model, "views"), design)
@@ -70,19 +72,20 @@ def _texts(parent: Element, **texts: str) -> None:
 
 def _bus_interfaces(parent: Element, design: Design) -> None:
     bus = design.config.bus
-    memory = _widths(design, MEMORY_PORT) | {
+    memory = _widths(design, bus.masters[0]) | {
         "PROTOCOL": "AXI4",
-        "ID_WIDTH": design.bits(f"{MEMORY_PORT}_arid"),
+        "ID_WIDTH": design.bits(f"{bus.masters[0]}_arid"),
         "SUPPORTS_NARROW_BURST": 0,
         "MAX_BURST_LENGTH": bus.burst_beats,
         "NUM_READ_OUTSTANDING": bus.outstanding + AUXILIARY_DEPTH,  # id 0, and single beats on id 1
         "NUM_WRITE_OUTSTANDING": 2 * bus.outstanding,
     }
     registers = _widths(design, REGISTER_PORT) | {"PROTOCOL": "AXI4LITE"}
-    buses = f"{MEMORY_PORT}:{REGISTER_PORT}"
+    buses = ":".join((*bus.masters, REGISTER_PORT))
     clock = {"ASSOCIATED_BUSIF": buses, "ASSOCIATED_RESET": RESET, "FREQ_HZ": design.clock_hz}
 
-    _interface(parent, MEMORY_PORT, "interface:aximm", "master", _axi(design, MEMORY_PORT), memory)
+    for master in bus.masters:
+        _interface(parent, master, "interface:aximm", "master", _axi(design, master), memory)
     _interface(parent, REGISTER_PORT, "interface:aximm", "slave", _axi(design, REGISTER_PORT), registers)
     _interface(parent, CLOCK, "signal:clock", "slave", {"CLK": CLOCK}, clock)
     _interface(parent, RESET, "signal:reset", "slave", {"RST": RESET}, {"POLARITY": "ACTIVE_HIGH"})
@@ -110,7 +113,7 @@ def _interface(
     _add(interface, "busType", vendor="xilinx.com", library=library, name=bus, version="1.0")
     _add(interface, "abstractionType", vendor="xilinx.com", library=library, name=f"{bus}_rtl", version="1.0")
     end = _add(interface, mode)
-    if name == MEMORY_PORT:
+    if kind == "interface:aximm" and mode == "master":
         _add(end, "addressSpaceRef", addressSpaceRef=name)
     elif name == REGISTER_PORT:
         _add(end, "memoryMapRef", memoryMapRef=name)
@@ -126,11 +129,11 @@ def _interface(
         _add(parameter, "value", str(value), id=f"BUSIFPARAM_VALUE.{name.upper()}.{key}")
 
 
-def _address_space(parent: Element, design: Design) -> None:
+def _address_space(parent: Element, design: Design, master: str) -> None:
     space = _add(parent, "addressSpace")
-    _add(space, "name", MEMORY_PORT)
-    _add(space, "range", str(1 << design.bits(f"{MEMORY_PORT}_araddr")), format="long")
-    _add(space, "width", str(design.bits(f"{MEMORY_PORT}_rdata")), format="long")
+    _add(space, "name", master)
+    _add(space, "range", str(1 << design.bits(f"{master}_araddr")), format="long")
+    _add(space, "width", str(design.bits(f"{master}_rdata")), format="long")
 
 
 def _memory_map(parent: Element, design: Design) -> None:

@@ -22,6 +22,7 @@ LIMITS = {
     "cache.pages_per_sequence": 4096,
     "control.program_words": 128,
     "bus.address_bits": 48,
+    "bus.port_address_bits": 48,
 }
 """Largest legal value of the fields that a model may ask to raise, as `arch.config` checks them."""
 
@@ -81,9 +82,18 @@ def size_misfits(
         ("vector.parameter_words", used[PM], "words for its longest gain or bias"),
         ("cache.tail_words", geometry.tail_words, "words for the keys of all its heads"),
         ("control.program_words", len(operations), "instructions"),
-        ("bus.address_bits", (memory.total_bytes - 1).bit_length(), f"bits for {memory.total_bytes} bytes"),
     )
-    return [m for field, need, why in needs for m in at_least(config, field, need, f"this model needs {need} {why}")]
+    found = [m for field, need, why in needs for m in at_least(config, field, need, f"this model needs {need} {why}")]
+    return found + address_misfits(config, memory.total_bytes)
+
+
+def address_misfits(config: AcceleratorConfig, total_bytes: int) -> list[Misfit]:
+    """Addresses that do not reach a memory of so many bytes, of the bus or of a port's own region."""
+    each = (ceil_div(total_bytes, config.bus.ports) - 1).bit_length()
+    needs = [("bus.address_bits", each + (config.bus.ports - 1).bit_length())]
+    if config.bus.ports > 1:
+        needs.append(("bus.port_address_bits", each))
+    return [m for field, need in needs for m in at_least(config, field, need, f"{total_bytes} bytes need {need} bits")]
 
 
 def at_least(config: AcceleratorConfig, field: str, needed: int, reason: str) -> list[Misfit]:

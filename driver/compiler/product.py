@@ -12,7 +12,7 @@ from ...arch.layout import ceil_div, round_up
 from ...arch.model import Blocks, WeightTensor
 from .compiled import CompiledProgram, Note
 from .errors import FitError, Misfit
-from .fit import at_least
+from .fit import address_misfits, at_least
 from .memory import CACHE_ALIGNMENT, REGION_ALIGNMENT, MemoryMap, Placement, Region
 from .pack import pack_matrix
 from .program import AM, OUTSIDE, SPM, Operand
@@ -175,9 +175,7 @@ def _finish(product: CompiledProduct, name: str, lines: list[tuple[Instruction, 
         Region("kv_cache", behind, 0),
         Region(ROWS, behind, product.rows * product.record_bytes),
     )
-    needed = (behind + regions[-1].bytes - 1).bit_length()
-    misfits = at_least(product.config, "bus.address_bits", needed, f"it needs {needed} bits for all its rows")
-    if misfits:
+    if misfits := address_misfits(product.config, behind + regions[-1].bytes):
         raise FitError(name, product.config.name, misfits)
     return replace(
         product,

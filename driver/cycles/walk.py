@@ -34,6 +34,9 @@ QUEUE_DEPTH = 4
 LATENCY = 32
 """Cycles from a read's address to its first beat, as in the simulation."""
 
+STRIPE = 3
+"""Cycles of a read's way over several ports, there and back."""
+
 
 @dataclass(frozen=True)
 class Retirement:
@@ -120,6 +123,7 @@ class Walk:
         self, compiled: Plan | CompiledProgram, job: Job, *, latency: int = LATENCY, every_layer: bool = False
     ) -> None:
         self.config = compiled.config if isinstance(compiled, CompiledProgram) else compiled.geometry.config
+        latency += STRIPE if self.config.bus.ports > 1 else 0
         attends = [i for i in compiled.program if i.opcode == Opcode.ATTEND]
         geometry = Geometry.decode(attends[0].aux if attends else 0)
         self.program, self.job, self.latency = compiled.program, job, latency

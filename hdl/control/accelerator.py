@@ -19,6 +19,7 @@ from ..rows.reader import RowReader
 from ..rows.writer import RowWriter
 from ..stream.auxiliary import share_auxiliary
 from ..stream.unit import StreamUnit
+from ..stripe import memory_ports
 from ..vector.memories import ActivationMemory, ParameterMemory, Scratchpad, share_read, share_write
 from ..vector.unit import VectorUnit
 from .counters import COUNTERS, Counters
@@ -55,8 +56,9 @@ class Accelerator(wiring.Component):
     """A Celosia accelerator.
 
     Ports: `clk`, `rst` (synchronous, high); `m_axi_*`, an AXI4 master (read id 0: stream, 1: embedding, rows, program;
-    write id 0: KV cache, 1: rows); `s_axil_*`, AXI4-Lite registers (arch/registers.rdl); `irq`, level, high while an
-    enabled interrupt is pending. With `trace`, `trace_*` outputs show what is written and when instructions retire.
+    write id 0: KV cache, 1: rows), or several, `m_axi_0_*` and so on, that `Stripe` spreads it over; `s_axil_*`,
+    AXI4-Lite registers (arch/registers.rdl); `irq`, level, high while an enabled interrupt is pending. With `trace`,
+    `trace_*` outputs show what is written and when instructions retire.
 
     Parameters:
         config: checked by `arch.config.derive`.
@@ -70,10 +72,12 @@ class Accelerator(wiring.Component):
         self.trace = trace
         self.gated = gated
         self.interfaces = interfaces = Interfaces(config)
-        widths = {"address_bits": config.bus.address_bits, "data_bits": config.bus.data_bits}
-        ports: dict[str, object] = {
-            **flat_ports("m_axi", axi4_read(**widths, id_bits=1)),
-            **flat_ports("m_axi", axi4_write(**widths, id_bits=1)),
+        widths = {"address_bits": config.bus.address_bits, "data_bits": config.bus.data_bits // config.bus.ports}
+        ports: dict[str, object] = {}
+        for name in config.bus.masters:
+            ports |= flat_ports(name, axi4_read(**widths, id_bits=1))
+            ports |= flat_ports(name, axi4_write(**widths, id_bits=1))
+        ports |= {
             **flat_ports("s_axil", axi4_lite(address_bits=ADDRESS_BITS), subordinate=True),
             "irq": Out(1),
         }
@@ -162,11 +166,8 @@ class Accelerator(wiring.Component):
     def _buses(self, m: Module) -> None:
         connect(m, self._writer.axi, self._arbiter.pages)
         connect(m, self._row_writer.axi, self._arbiter.rows)
-        for prefix, bus in (
-            ("m_axi", self._stream.axi),
-            ("m_axi", self._arbiter.axi),
-            ("s_axil", self._registers.bus),
-        ):
+        masters = memory_ports(m, self.config, self._stream.axi, self._arbiter.axi)
+        for prefix, bus in (*masters, ("s_axil", self._registers.bus)):
             for name, member in bus.signature.members.items():
                 outer, inner = getattr(self, f"{prefix}_{name}"), getattr(bus, name)
                 m.d.comb += outer.eq(inner) if member.flow is Out else inner.eq(outer)

@@ -57,3 +57,19 @@ def test_ranges_end_where_the_check_ends(name: str) -> None:
 
 def test_presets_are_named() -> None:
     assert set(re.findall(r"`(\w+)` \(\d+ MACs", PAGE)) == set(preset_names())
+
+
+@pytest.mark.parametrize(
+    ("bus", "complaint"),
+    [
+        ({"ports": 2}, "bus.ports = 2: each has 64 bits at least, and bus.data_bits = 64; nearest legal value: 1"),
+        (
+            {"data_bits": 256, "ports": 4, "port_address_bits": 31},
+            "bus.port_address_bits = 31: 4 regions of it must be within bus.address_bits = 32; nearest legal value: 30",
+        ),
+    ],
+)
+def test_ports_that_the_bus_does_not_hold(bus: dict[str, int], complaint: str) -> None:
+    with pytest.raises(ConfigError) as found:
+        derive(AcceleratorConfig.from_dict({"bus": bus}))
+    assert str(found.value) == complaint

@@ -46,10 +46,11 @@ WIDE = AcceleratorConfig(
     control=Control(program_words=128, top_k=3),
 )
 
-# The widest bus, a beat of which holds the exponents of four blocks or of the two that a head has; a block is a word.
+# The widest bus, over four ports, a beat of which holds the exponents of four blocks or of the two that a head has; a
+# block is a word.
 WIDEST = AcceleratorConfig(
     name="widest",
-    bus=Bus(data_bits=1024, address_bits=40, outstanding=8, burst_beats=8),
+    bus=Bus(data_bits=1024, address_bits=40, outstanding=8, burst_beats=8, ports=4, port_address_bits=24),
     array=Array(rows=1, channels=8),
     vector=Vector(lanes=32, chunk=8, scratchpad_words=1024, activation_words=512, parameter_words=64),
     cache=Cache(pages=9, sequences=1, pages_per_sequence=4, tail_words=64),

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from celosia.arch.config import ConfigError
 from celosia.driver.device import Job
 from celosia.sim.dram import dram_names, load_dram
 
-from .support import NARROW, Pair, small_model, tokens
+from .support import NARROW, WIDEST, Pair, small_model, tokens
 
 JOB = Job(0, 0, tokens(34), 3)
 
@@ -43,3 +44,17 @@ def test_statistics_of_a_run(name: str) -> None:
     assert statistics.deliverable_cycles < alone.deliverable_cycles < statistics.cycles
     with pytest.raises(ValueError, match=r"^no request was recorded in cycles 0 to 1: "):
         pair.device.dram_statistics(0, 1)
+
+
+def test_ports_have_channels_of_their_own() -> None:
+    """Four ports on the four channels of the HBM: as many beats as of one port, each of a quarter; DDR4 has too few."""
+    compiled = small_model(WIDEST, n_layers=1, head_dim=32)
+    pair = Pair(compiled, memory=load_dram("hbm"))
+    pair.open(0, (3, 1))
+    result = pair.run(JOB)
+    begin = pair.device.doorbell
+    statistics = pair.device.dram_statistics(begin, begin + sum(result.cycles))
+    assert statistics.counters["read_beats"] == 4 * statistics.bytes_read // 128
+    assert 0 < statistics.share_of_deliverable < 1
+    with pytest.raises(ConfigError, match=r"^dram.organisation.channels = 1: the 4 ports of config 'widest' need"):
+        Pair(compiled, memory=load_dram("ddr4"))

@@ -14,7 +14,7 @@ from celosia.hdl.verilog import accelerator_ports
 
 @pytest.fixture(scope="session")
 def config() -> AcceleratorConfig:
-    """The largest of a board: a wide bus, and addresses that 32 bits do not hold."""
+    """The largest of a board: a wide bus over four ports, and addresses that 32 bits do not hold."""
     return load_config("u280")
 
 

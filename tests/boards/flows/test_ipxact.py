@@ -17,6 +17,8 @@ NAMESPACES = {
     "x": "http://www.xilinx.com",
 }
 ATTRIBUTE = f"{{{NAMESPACES['s']}}}"
+MASTERS = [f"m_axi_{index}" for index in range(4)]
+"""Of the config of `conftest.py`."""
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ def test_every_port_belongs_to_one_interface(component: etree._ElementTree, port
     assert sorted(names) == sorted(name for name, _, _ in ports)
 
 
-@pytest.mark.parametrize("name", ["m_axi", "s_axil"])
+@pytest.mark.parametrize("name", [*MASTERS, "s_axil"])
 def test_axi_signals_have_the_names_of_the_bus(component: etree._ElementTree, name: str) -> None:
     assert mapped(component, name) == {port: port.split("_")[-1].upper() for port in mapped(component, name)}
     channels = {
@@ -95,7 +97,7 @@ def test_axi_signals_have_the_names_of_the_bus(component: etree._ElementTree, na
 @pytest.mark.parametrize(
     ("name", "bus", "end"),
     [
-        ("m_axi", "interface:aximm", "master"),
+        *((name, "interface:aximm", "master") for name in MASTERS),
         ("s_axil", "interface:aximm", "slave"),
         ("clk", "signal:clock", "slave"),
         ("rst", "signal:reset", "slave"),
@@ -116,7 +118,7 @@ def test_single_signals(component: etree._ElementTree, config: AcceleratorConfig
     assert mapped(component, "rst") == {"rst": "RST"}
     assert mapped(component, "irq") == {"irq": "INTERRUPT"}
     assert parameters(component, "clk") == {
-        "ASSOCIATED_BUSIF": "m_axi:s_axil",
+        "ASSOCIATED_BUSIF": ":".join((*MASTERS, "s_axil")),
         "ASSOCIATED_RESET": "rst",
         "FREQ_HZ": str(int(config.control.clock_mhz * 1_000_000)),
     }
@@ -126,9 +128,9 @@ def test_single_signals(component: etree._ElementTree, config: AcceleratorConfig
 
 def test_buses_say_what_they_are(component: etree._ElementTree, config: AcceleratorConfig) -> None:
     bus = config.bus
-    assert parameters(component, "m_axi") == {
+    expected = {
         "PROTOCOL": "AXI4",
-        "DATA_WIDTH": str(bus.data_bits),
+        "DATA_WIDTH": str(bus.data_bits // 4),
         "ADDR_WIDTH": str(bus.address_bits),
         "ID_WIDTH": "1",
         "SUPPORTS_NARROW_BURST": "0",
@@ -136,14 +138,17 @@ def test_buses_say_what_they_are(component: etree._ElementTree, config: Accelera
         "NUM_READ_OUTSTANDING": str(bus.outstanding + 16),
         "NUM_WRITE_OUTSTANDING": str(2 * bus.outstanding),
     }
+    assert [parameters(component, name) for name in MASTERS] == [expected] * 4
     assert parameters(component, "s_axil") == {"PROTOCOL": "AXI4LITE", "DATA_WIDTH": "32", "ADDR_WIDTH": "12"}
 
 
 def test_addresses(component: etree._ElementTree, config: AcceleratorConfig) -> None:
-    (space,) = find(component, "/s:component/s:addressSpaces/s:addressSpace")
-    assert (text(space, "s:name"), text(space, "s:range")) == ("m_axi", str(2**config.bus.address_bits))
-    (reference,) = find(interface(component, "m_axi"), "s:master/s:addressSpaceRef")
-    assert reference.get(f"{ATTRIBUTE}addressSpaceRef") == "m_axi"
+    spaces = find(component, "/s:component/s:addressSpaces/s:addressSpace")
+    size = str(2**config.bus.address_bits)
+    assert [(text(space, "s:name"), text(space, "s:range")) for space in spaces] == [(name, size) for name in MASTERS]
+    for name in MASTERS:
+        (reference,) = find(interface(component, name), "s:master/s:addressSpaceRef")
+        assert reference.get(f"{ATTRIBUTE}addressSpaceRef") == name
     (registers,) = find(component, "/s:component/s:memoryMaps/s:memoryMap")
     assert text(registers, "s:name") == "s_axil"
     assert [text(registers, f"s:addressBlock/s:{tag}") for tag in ("baseAddress", "range", "width")] == [

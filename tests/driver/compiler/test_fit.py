@@ -97,8 +97,20 @@ def test_more_memory_than_the_bus_addresses() -> None:
     model = random_config(dim=1024, n_kv_heads=32, n_heads=32, n_layers=40, head_dim=32)
     config = _with(config, "vector", scratchpad_words=1 << 20, activation_words=4096, parameter_words=512)
     config = _with(config, "cache", pages=65535, tail_words=4096)
-    with pytest.raises(FitError, match=r"bus.address_bits = 32: this model needs 38 bits for \d+ bytes \(6 more\)"):
+    with pytest.raises(FitError, match=r"bus.address_bits = 32: \d+ bytes need 38 bits \(6 more\)"):
         _plan(config, model)
+
+
+def test_more_memory_than_a_port_addresses() -> None:
+    """The smallest change is that of each port's own region; the bus reaches the whole."""
+    config = _with(middle_config(), "bus", ports=2, port_address_bits=12, address_bits=32)
+    with pytest.raises(FitError, match=r"bus.port_address_bits = 12: \d+ bytes need (\d+) bits") as found:
+        _plan(config, random_config())
+    (misfit,) = found.value.misfits
+    assert isinstance(misfit.needed, int)
+    total = int(misfit.reason.split()[0])
+    assert 1 << misfit.needed - 1 < -(-total // 2) <= 1 << misfit.needed
+    _plan(_with(config, "bus", port_address_bits=misfit.needed), random_config())
 
 
 def test_a_vocabulary_beyond_the_instruction_field() -> None:

@@ -101,5 +101,5 @@ def test_names_the_field_and_the_smallest_value_that_fits(
 
 def test_more_rows_than_the_bus_has_addresses_for() -> None:
     weights = WeightTensor("w", "F32", (32, 32), np.ones((32, 32), np.float32))
-    with pytest.raises(FitError, match=r"bus\.address_bits = 32: it needs 33 bits for all its rows \(1 more\)"):
+    with pytest.raises(FitError, match=r"bus\.address_bits = 32: 4294971392 bytes need 33 bits \(1 more\)"):
         compile_product(DEFAULT, weights, 1 << 24, "Q8_0")
