@@ -199,7 +199,8 @@ class Accelerator(wiring.Component):
             registers.status_error.eq(sequencer.fault_status),
             registers.error_address_lo.eq(sequencer.fault_address[:32]),
             registers.error_address_hi.eq(sequencer.fault_address[32:]),
-            registers.sampled.eq(sequencer.sampled),
+            # Until the sequencer starts, it has the number of the job before.
+            registers.sampled.eq(Mux(self._starter.busy, 0, sequencer.sampled)),
             registers.candidate_id.eq(chosen.id),
             registers.candidate_value.eq(chosen.value),
             tokens.index.eq(registers.token_index),
@@ -277,7 +278,6 @@ class Accelerator(wiring.Component):
         connect(m, attention.o_tile, matrix.i_tile)
         connect(m, matrix.o_result, attention.i_result)
         connect(m, matrix.probabilities, attention.probabilities)
-        m.d.comb += attention.settled.eq(sequencer.engine_settled)
         starting, rows = self._starter.busy, sequencer.active[UNITS.index("row_reader")]
         askers = (
             (self._program.memory, starting),

@@ -283,6 +283,23 @@ def test_control_out_of_turn(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(pair.run(JOB).tokens) == JOB.steps
 
 
+def test_sampled_tokens_are_those_of_the_running_job(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the doorbell on, while the program is still being loaded: who polls would take the last job's for them."""
+    device, wait = pair.device, pair.device.wait_interrupt
+    seen = []
+
+    def look(timeout: float) -> bool:
+        seen.append(device.read_register("SAMPLED"))
+        return wait(timeout)
+
+    pair.poison()
+    assert len(pair.run(JOB).tokens) == device.read_register("SAMPLED") == JOB.steps
+    monkeypatch.setattr(device, "wait_interrupt", look)
+    pair.poison()
+    pair.run(JOB)
+    assert seen[0] == 0
+
+
 @pytest.mark.parametrize("cycles", [0, 1, 600, 2000, 9000, 20000])
 def test_abort(pair: Pair, cycles: int) -> None:
     """At any moment: the job is over without an error and what was in flight disturbs nothing.
