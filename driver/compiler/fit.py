@@ -49,11 +49,9 @@ def structural_misfits(
     """What does not depend on where buffers stand: lanes, head size, formats, context."""
     found: list[Misfit] = []
     lanes, head = config.vector.lanes, model.head_dim
-    # Attention writes as many elements at once as a tile has channels, and not across words.
-    if head % min(lanes, config.array.channels):
+    if head % lanes:
         legal = max(v for v in (2, 4, 8, 16) if v < lanes and head % v == 0)
-        reason = f"it or array.channels, {config.array.channels}, must divide the head size, {head}"
-        found.append(Misfit("vector.lanes", lanes, legal, reason))
+        found.append(Misfit("vector.lanes", lanes, legal, f"must divide the head size, {head}"))
     padded = ceil_div(head, BLOCK) * BLOCK
     if config.vector.max_head_dim < padded:
         found.append(

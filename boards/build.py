@@ -1,0 +1,190 @@
+"""`celosia build`: from a board and a model to its bitstream."""
+
+import gzip
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..arch.model import Model
+from ..driver.compiler import check_folder, compile_model, write_folder
+from ..hdl.verilog import platform_verilog
+from .board import Board, find_board
+from .boot import check_tokenizer, memory_words
+from .errors import SynthesisError
+from .netlist import Count, area, load_netlist
+from .synth import NETLIST, RESULT, Cached, Progress, key_of, lacking, synthesized
+from .timing import CriticalPath, read_timing
+from .tools import check_package, run_nextpnr, run_trellis, version, yosys_package
+from .trellis import exchange, pattern
+
+TOP = "top"
+CONFIGURATION = "placed.config.gz"
+"""What an entry of the cache keeps beside the report: the bitstream as text, with the pattern in its memory."""
+STEPS = 5
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a bitstream takes of the device and how fast it is.
+
+    Attributes:
+        board, model, config: names.
+        context: positions of a text.
+        device, area, totals: what is used of what is there.
+        memory_bytes: of the block RAM behind the accelerator; image_bytes, cache_bytes: of them.
+        goal_mhz, fmax_mhz: the clock that the design has, and the fastest that it would work with; slack_ns: what is
+            left of a period.
+        critical_path: what limits it.
+        files: written into the folder.
+    """
+
+    board: str
+    model: str
+    config: str
+    context: int
+    device: str
+    area: Count
+    totals: dict[str, float]
+    memory_bytes: int
+    image_bytes: int
+    cache_bytes: int
+    goal_mhz: float
+    fmax_mhz: float
+    slack_ns: float
+    critical_path: CriticalPath | None
+    files: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """One object."""
+        data = asdict(self)
+        used = data.pop("area")
+        return {**data, **used}
+
+    def rows(self) -> dict[str, Any]:
+        """The same for people."""
+        rows = self.to_json()
+        for name, total in self.totals.items():
+            rows[name] = f"{rows[name]:,g} of {total:,g} ({rows[name] / total:.1%})"
+        del rows["totals"]
+        return rows
+
+
+def build(
+    board: str, model: Model, folder: Path, *, cached: Cached, progress: Progress = lambda done, total, text: None
+) -> Built:
+    """Write Verilog, constraints, netlist, bitstream as text and as the board takes it, memory contents and a report.
+
+    The design knows no model: it is synthesized, placed and routed once, with a pattern in its memory, which is then
+    exchanged for the model's image. Another model costs seconds.
+
+    Raises:
+        SynthesisError: no such board, a tool is missing or fails, or the design does not reach its clock.
+        FitError, RequestError: the model is not for this board; says what is missing, or by how much it is too large.
+        OSError: the folder cannot be written.
+    """
+    chosen = find_board(board)
+    config, placement = chosen.config, chosen.family.placement
+    if placement is None:
+        raise SynthesisError(f"{chosen.title} has no open place and route")
+    check_folder(folder)
+    check_package(placement.package)
+    yosys_package()
+    check_tokenizer(model.config.name, model.tokenizer)
+
+    def report(done: int, what: str) -> None:
+        progress(done, STEPS, f"{board}: {what}")
+
+    report(0, "elaborating")
+    compiled = compile_model(model, config)
+    image = memory_words(compiled, chosen.memory_bytes)
+    source, constraints = _design(chosen)
+    mapped = synthesized(
+        source, chosen.family, cached, lambda line: report(1, f"Yosys: {line}"), before=chosen.attributes
+    )
+    used = area(json.loads((mapped / RESULT).read_text())["cells"], chosen.family.resources)
+    short = lacking(used, chosen.family.totals)
+    if short:
+        raise SynthesisError(f"the design does not fit {chosen.family.device}: {', '.join(short)}")
+    placed = _placed(chosen, mapped, constraints, cached, lambda line: report(2, f"nextpnr: {line}"))
+    result = json.loads((placed / RESULT).read_text())
+    goal, fmax = config.control.clock_mhz, min(result["clocks"].values())
+    if fmax < goal:
+        raise SynthesisError(
+            f"the design reaches {fmax:g} MHz of {goal:g}: lower control.clock_mhz of arch/presets/{chosen.preset}.toml"
+        )
+    path = result["critical_path"]
+    with tempfile.TemporaryDirectory() as work:
+        _pack(Path(work), placed, image, config.bus.data_bits, report)
+        files: dict[str, Callable[[Path], object]] = {
+            f"{board}.v": lambda place: place.write_text(source),
+            f"{board}.lpf": lambda place: place.write_text(constraints),
+            f"{board}.json": lambda place: place.write_bytes(gzip.decompress((mapped / NETLIST).read_bytes())),
+            f"{board}.config": lambda place: place.write_bytes((Path(work) / "model.config").read_bytes()),
+            f"{board}.bit": lambda place: place.write_bytes((Path(work) / "model.bit").read_bytes()),
+            "pattern.hex": lambda place: place.write_bytes((Path(work) / "pattern.hex").read_bytes()),
+            "image.hex": lambda place: place.write_bytes((Path(work) / "image.hex").read_bytes()),
+        }
+        built = Built(
+            board=board,
+            model=compiled.model.name,
+            config=config.name,
+            context=compiled.context,
+            device=chosen.family.device,
+            area=used,
+            totals=asdict(chosen.family.totals),
+            memory_bytes=chosen.memory_bytes,
+            image_bytes=compiled.memory.image_bytes,
+            cache_bytes=compiled.memory.kv_bytes,
+            goal_mhz=goal,
+            fmax_mhz=fmax,
+            slack_ns=round(1000 / goal - 1000 / fmax, 2),
+            critical_path=None if path is None else CriticalPath(**path),
+            files=[*files, "report.json"],
+        )
+        files["report.json"] = lambda place: place.write_text(json.dumps(built.to_json(), indent=1) + "\n")
+        write_folder(folder, files)
+    return built
+
+
+def _design(board: Board) -> tuple[str, str]:
+    """Verilog and constraints, with the pattern in the memory."""
+    platform, top = board.make(pattern(board.memory_beats, board.config.bus.data_bits))
+    return platform_verilog(platform, top, name=TOP)
+
+
+def _placed(board: Board, mapped: Path, constraints: str, cached: Cached, tick: Callable[[str], None]) -> Path:
+    """A folder with the placed and routed design as text and its timing; from the cache if it was placed before."""
+    placement = board.family.placement
+    assert placement is not None, "checked before anything was run"
+    arguments = [
+        *placement.arguments,
+        *("--seed", "1", "--freq", f"{board.config.control.clock_mhz:g}", "--timing-allow-fail"),
+        *("--json", "netlist.json", "--lpf", "pins.lpf", "--textcfg", "placed.config", "--report", "report.json"),
+    ]
+
+    def fill(folder: Path) -> None:
+        text = gzip.decompress((mapped / NETLIST).read_bytes())
+        (folder / "netlist.json").write_bytes(text)
+        (folder / "pins.lpf").write_text(constraints)
+        run_nextpnr(placement.package, arguments, folder, tick)
+        clocks, path = read_timing(json.loads((folder / "report.json").read_text()), load_netlist(text, TOP))
+        result = {"clocks": clocks, "critical_path": None if path is None else asdict(path)}
+        (folder / RESULT).write_text(json.dumps(result))
+        (folder / CONFIGURATION).write_bytes(gzip.compress((folder / "placed.config").read_bytes()))
+        for name in ("netlist.json", "placed.config"):
+            (folder / name).unlink()
+
+    return cached("board", key_of([mapped.name, constraints, version(placement.package), *arguments]), fill)
+
+
+def _pack(folder: Path, placed: Path, image: list[int], data_bits: int, report: Callable[[int, str], None]) -> None:
+    """Write `model.config` and `model.bit`: the placed design with an image in its memory."""
+    (folder / "placed.config").write_bytes(gzip.decompress((placed / CONFIGURATION).read_bytes()))
+    exchange(
+        folder, "placed.config", image, "model.config", data_bits=data_bits, tick=lambda line: report(3, "ecpbram")
+    )
+    arguments = ["--compress", "--input", "model.config", "--bit", "model.bit"]
+    run_trellis("ecppack", arguments, folder, lambda line: report(4, "ecppack"))

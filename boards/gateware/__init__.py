@@ -1,0 +1,1 @@
+"""What stands around an accelerator on a board without a processor: memory, serial line, console."""

@@ -1,0 +1,180 @@
+"""An AXI4 memory of the block RAMs of an FPGA."""
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Module, Signal, Value
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In
+
+from ...hdl.axi import RESPONSE_OKAY, axi4_read, axi4_write
+from ...hdl.common import bits_for, pick
+
+COLUMN_BEATS = 2048
+"""Beats of a column: the depth of an ECP5 block RAM that is a byte wide (2048 x 9 bits, of which 8 are used)."""
+
+FIRST_CHOICE = 4
+"""Columns among which the first stage behind the block RAMs chooses."""
+
+RESPONSE_DECERR = 0b11
+
+
+class BlockMemory(wiring.Component):
+    """Columns of block RAM, a byte lane each, behind an AXI4 port that reads and writes at the same time.
+
+    Reads: one beat a cycle, burst after burst without a gap, the first beat four cycles after its address was taken;
+    a `rready` that is low stops all of it. Writes: a burst of n beats takes n + 2 cycles and is answered behind its
+    last beat, when reads see it. A burst that begins behind the memory is answered with DECERR and writes nothing.
+    Bursts must be INCR, of full width and within a page of 4 KiB, as the accelerator's are.
+
+    Cost on ECP5: `beats` / 2048 x bus bytes block RAMs of 2 KiB each, and some 40 LUTs and 40 registers a column of
+    64 bits.
+
+    Parameters
+    ----------
+    data_bits, address_bits : int
+        Of the port.
+    contents : sequence of int
+        A word of `data_bits` a beat; a whole number of columns.
+
+    Members
+    -------
+    reads : In(axi4_read), writes : In(axi4_write); ids have one bit
+    """
+
+    def __init__(self, *, data_bits: int, address_bits: int, contents: Sequence[int]) -> None:
+        if not contents or len(contents) % COLUMN_BEATS:
+            raise ValueError(f"contents has {len(contents)} words: must be a multiple of {COLUMN_BEATS}, a column")
+        self.data_bits, self.address_bits = data_bits, address_bits
+        self.contents = contents
+        self.columns = len(contents) // COLUMN_BEATS
+        widths = {"address_bits": address_bits, "data_bits": data_bits, "id_bits": 1}
+        super().__init__({"reads": In(axi4_read(**widths)), "writes": In(axi4_write(**widths))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        self._shift = bits_for(self.data_bits // 8)
+        self._beat_bits = bits_for(len(self.contents))
+        self._write_ports, self._read_ports = [], []
+        for column in range(self.columns):
+            words = self.contents[column * COLUMN_BEATS : (column + 1) * COLUMN_BEATS]
+            store = memory.Memory(shape=self.data_bits, depth=COLUMN_BEATS, init=words)
+            m.submodules[f"column_{column}"] = store
+            self._write_ports.append(store.write_port(granularity=8))
+            self._read_ports.append(store.read_port())
+        self._read(m)
+        self._write(m)
+        return m
+
+    def _outside(self, address: Value) -> Value:
+        return address[self._shift :] >= len(self.contents)
+
+    def _read(self, m: Module) -> None:
+        """A burst's beats, then three registers: in the block RAM, behind the first choice, behind the second."""
+        bus = self.reads
+        go = Signal()
+        left = Signal(9)
+        beat = Signal(self._beat_bits)
+        issued = Signal()
+        first = _Tag("issued")
+        m.d.comb += [
+            go.eq(~bus.rvalid | bus.rready),
+            bus.arready.eq(go & (left <= 1)),
+            issued.eq(left != 0),
+            first.last.eq(left == 1),
+        ]
+        with m.If(go & issued):
+            m.d.sync += [left.eq(left - 1), beat.eq(beat + 1)]
+        with m.If(bus.arvalid & bus.arready):
+            m.d.sync += [
+                left.eq(bus.arlen + 1),
+                beat.eq(bus.araddr[self._shift :]),
+                first.id.eq(bus.arid),
+                first.outside.eq(self._outside(bus.araddr)),
+            ]
+        low = bits_for(COLUMN_BEATS)
+        column = beat[low:]
+        for port in self._read_ports:
+            m.d.comb += [port.addr.eq(beat[:low]), port.en.eq(go)]
+        stages = [(issued, first, column)]
+        for name in ("fetched", "chosen"):
+            valid, tag, where = Signal(name=name), _Tag(name), Signal.like(column, name=f"{name}_column")
+            before_valid, before, before_where = stages[-1]
+            with m.If(go):
+                m.d.sync += [valid.eq(before_valid), where.eq(before_where), *tag.take(before)]
+            stages.append((valid, tag, where))
+        (_, _, fetched_column), (chosen, tag, chosen_column) = stages[1:]
+        words = [Value.cast(port.data) for port in self._read_ports]
+        chosen_words = []
+        for index in range(0, self.columns, FIRST_CHOICE):
+            group = words[index : index + FIRST_CHOICE]
+            word = Signal(self.data_bits, name=f"word_{index}", reset_less=True)
+            choice = pick(m, group, fetched_column[: bits_for(FIRST_CHOICE)], name=f"choice_{index}")
+            with m.If(go):
+                m.d.sync += word.eq(choice)
+            chosen_words.append(word)
+        with m.If(go):
+            m.d.sync += [
+                bus.rvalid.eq(chosen),
+                bus.rid.eq(tag.id),
+                bus.rlast.eq(tag.last),
+                bus.rresp.eq(RESPONSE_OKAY),
+                bus.rdata.eq(pick(m, chosen_words, chosen_column[bits_for(FIRST_CHOICE) :], name="read_word")),
+            ]
+            with m.If(tag.outside):
+                m.d.sync += bus.rresp.eq(RESPONSE_DECERR)
+
+    def _write(self, m: Module) -> None:
+        """One burst at a time: its address, its beats, its response."""
+        bus = self.writes
+        beat = Signal(self._beat_bits)
+        outside = Signal()
+        written = Signal()
+        enable = Signal(self.data_bits // 8)
+        word = Signal(self.data_bits)
+        low = bits_for(COLUMN_BEATS)
+        where = Signal.like(beat)
+        # Two registers before the block RAMs, which are all over the chip; between them a column knows itself.
+        m.d.sync += [enable.eq(0), word.eq(bus.wdata), where.eq(beat)]
+        data = Signal(self.data_bits)
+        address = Signal(low)
+        m.d.sync += [data.eq(word), address.eq(where[:low])]
+        for index, port in enumerate(self._write_ports):
+            lanes = Signal(len(enable), name=f"lanes_{index}")
+            m.d.sync += lanes.eq(enable & (where[low:] == index).replicate(len(enable)))
+            m.d.comb += [port.addr.eq(address), port.data.eq(data), port.en.eq(lanes)]
+        with m.FSM(name="write"):
+            with m.State("Wait For Address"):
+                m.d.comb += bus.awready.eq(1)
+                m.d.sync += [
+                    bus.bid.eq(bus.awid),
+                    beat.eq(bus.awaddr[self._shift :]),
+                    outside.eq(self._outside(bus.awaddr)),
+                ]
+                with m.If(bus.awvalid):
+                    m.next = "Take Beats"
+            with m.State("Take Beats"):
+                m.d.comb += [bus.wready.eq(1), written.eq(bus.wvalid)]
+                with m.If(written):
+                    m.d.sync += [beat.eq(beat + 1), enable.eq(bus.wstrb & (~outside).replicate(len(enable)))]
+                    with m.If(bus.wlast):
+                        m.next = "Respond"
+            with m.State("Respond"):
+                m.d.comb += bus.bvalid.eq(1)
+                with m.If(outside):
+                    m.d.comb += bus.bresp.eq(RESPONSE_DECERR)
+                with m.If(bus.bready):
+                    m.next = "Wait For Address"
+
+
+class _Tag:
+    """What travels with a beat through the stages of a read."""
+
+    def __init__(self, stage: str) -> None:
+        self.id = Signal(name=f"{stage}_id")
+        self.last = Signal(name=f"{stage}_last")
+        self.outside = Signal(name=f"{stage}_outside")
+
+    def take(self, other: "_Tag") -> list[Value]:
+        """Assignments of another's."""
+        pairs = ((self.id, other.id), (self.last, other.last), (self.outside, other.outside))
+        return [mine.eq(theirs) for mine, theirs in pairs]

@@ -1,0 +1,98 @@
+"""The clock of an ECP5 design from that of its board."""
+
+from dataclasses import dataclass
+
+from amaranth.hdl import Const, Instance, Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+OSCILLATOR_MHZ = (400.0, 800.0)
+"""Range of the PLL's oscillator (Lattice FPGA-DS-02012, sysCLOCK PLL timing)."""
+PHASE_DETECTOR_MHZ = (3.125, 400.0)
+"""Range of the frequency that it compares."""
+
+
+@dataclass(frozen=True)
+class Dividers:
+    """How an EHXPLLL that feeds its output back makes a clock: input / `reference` x `feedback`, the oscillator being
+    the output x `output`."""
+
+    reference: int
+    feedback: int
+    output: int
+
+
+def dividers_for(input_mhz: float, output_mhz: float) -> Dividers:
+    """The dividers that give exactly a frequency, the oscillator as near to the middle of its range as they allow.
+
+    Raises
+    ------
+    ValueError
+        None do.
+    """
+    low, high = OSCILLATOR_MHZ
+    found = [
+        (abs(output_mhz * output - (low + high) / 2), Dividers(reference, feedback, output))
+        for reference in range(1, 129)
+        if PHASE_DETECTOR_MHZ[0] <= input_mhz / reference <= PHASE_DETECTOR_MHZ[1]
+        for feedback in range(1, 81)
+        if abs(input_mhz / reference * feedback - output_mhz) < 1e-6
+        for output in range(1, 129)
+        if low <= output_mhz * output <= high
+    ]
+    if not found:
+        raise ValueError(
+            f"control.clock_mhz = {output_mhz!r}: the PLL cannot make it of {input_mhz:g} MHz; take a multiple of 5"
+        )
+    return min(found, key=lambda pair: (pair[0], pair[1].reference))[1]
+
+
+class Pll(wiring.Component):
+    """A clock from another one, in phase with it.
+
+    Parameters
+    ----------
+    input_mhz, output_mhz : float
+        Of the clock that comes and of the one that is made.
+
+    Members
+    -------
+    i : In(1), o : Out(1), clocks
+    locked : Out(1), asynchronous: `o` has its frequency
+    """
+
+    def __init__(self, *, input_mhz: float, output_mhz: float) -> None:
+        self.dividers = dividers_for(input_mhz, output_mhz)
+        super().__init__({"i": In(1), "o": Out(1), "locked": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        divide = self.dividers
+        m.submodules.pll = Instance(
+            "EHXPLLL",
+            p_CLKI_DIV=divide.reference,
+            p_CLKFB_DIV=divide.feedback,
+            p_CLKOP_DIV=divide.output,
+            p_CLKOP_CPHASE=divide.output // 2,
+            p_CLKOP_FPHASE=0,
+            p_CLKOP_ENABLE="ENABLED",
+            p_FEEDBK_PATH="CLKOP",
+            a_ICP_CURRENT="12",
+            a_LPF_RESISTOR="8",
+            a_MFG_ENABLE_FILTEROPAMP="1",
+            a_MFG_GMCREF_SEL="2",
+            i_CLKI=self.i,
+            i_CLKFB=self.o,
+            i_RST=Const(0),
+            i_STDBY=Const(0),
+            i_PHASESEL0=Const(0),
+            i_PHASESEL1=Const(0),
+            i_PHASEDIR=Const(1),
+            i_PHASESTEP=Const(1),
+            i_PHASELOADREG=Const(1),
+            i_PLLWAKESYNC=Const(0),
+            i_ENCLKOP=Const(0),
+            o_CLKOP=self.o,
+            o_LOCK=self.locked,
+        )
+        return m

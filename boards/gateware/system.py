@@ -1,0 +1,101 @@
+"""An accelerator with its memory and a console: a computer that talks on two wires."""
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Module, ResetInserter
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect
+
+from ...arch.config import AcceleratorConfig
+from ...hdl.axi import axi4_lite, axi4_read, axi4_write
+from ...hdl.common import Queue
+from ...hdl.control.accelerator import Accelerator
+from ...hdl.control.registers import ADDRESS_BITS
+from ..boot import list_offset
+from .block_memory import BlockMemory
+from .console import Console
+from .loader import Loader
+from .uart import UartReceiver, UartTransmitter, divisor_for
+
+BAUD = 115200
+KEYS = 16
+"""Keys that wait while the console is at work, as when a line is pasted."""
+
+
+class ConsoleSystem(wiring.Component):
+    """All of a board's design but its clock and pins.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+        Its `control.clock_mhz` must be the clock's.
+    contents : sequence of int
+        Of the memory, as `boot.memory_words` makes them.
+
+    Members
+    -------
+    hold : In(1), keeps the console in reset; nothing else moves before it does, so nothing else needs one
+    rx : In(1), tx : Out(1), 115200 baud, 8N1
+    busy : Out(1), it works on an answer; failed : Out(1), the last one ended with an error
+    """
+
+    def __init__(self, config: AcceleratorConfig, *, contents: Sequence[int]) -> None:
+        self.config, self.contents = config, contents
+        self.clock_hz = round(config.control.clock_mhz * 1e6)
+        self.divisor = divisor_for(self.clock_hz, BAUD)
+        super().__init__({"hold": In(1), "rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "failed": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config, bus = self.config, self.config.bus
+        bus_bytes = bus.data_bits // 8
+        ports = {"data_bits": bus.data_bits, "address_bits": bus.address_bits}
+        base = list_offset(config, len(self.contents) * bus_bytes)
+        m.submodules.accelerator = accelerator = Accelerator(config)
+        m.submodules.memory = memory = BlockMemory(contents=self.contents, **ports)
+        loader = Loader(base=base, **ports)
+        console = Console(clock_hz=self.clock_hz, address_bits=ADDRESS_BITS)
+        receiver, transmitter = UartReceiver(divisor=self.divisor), UartTransmitter(divisor=self.divisor)
+        keys = Queue(shape=8, depth=KEYS)
+        parts = {"loader": loader, "console": console, "receiver": receiver, "keys": keys, "transmitter": transmitter}
+        for name, part in parts.items():
+            m.submodules[name] = ResetInserter(self.hold)(part)
+        connect(m, receiver.o, keys.i)
+        connect(m, keys.o, console.i)
+        connect(m, console.o, transmitter.i)
+        connect(m, loader.o, console.i_settings)
+        m.d.comb += [
+            console.loading.eq(loader.busy | loader.o.valid),
+            receiver.rx.eq(self.rx),
+            self.tx.eq(transmitter.tx),
+            self.busy.eq(console.busy),
+            self.failed.eq(console.failed),
+        ]
+        lite = axi4_lite(address_bits=ADDRESS_BITS)
+        for name, member in lite.members.items():
+            ours, theirs = getattr(accelerator, f"s_axil_{name}"), getattr(console.bus, name)
+            m.d.comb += ours.eq(theirs) if member.flow is Out else theirs.eq(ours)
+        for name, member in axi4_write(**ports, id_bits=1).members.items():
+            ours, theirs = getattr(accelerator, f"m_axi_{name}"), getattr(memory.writes, name)
+            m.d.comb += theirs.eq(ours) if member.flow is Out else ours.eq(theirs)
+        self._share_reads(m, accelerator, loader, memory, ports)
+        return m
+
+    def _share_reads(
+        self, m: Module, accelerator: Accelerator, loader: Loader, memory: BlockMemory, ports: dict[str, int]
+    ) -> None:
+        """The loader reads before the accelerator has been started, so neither is ever in the other's way."""
+        for name, member in axi4_read(**ports, id_bits=1).members.items():
+            ours, its = getattr(accelerator, f"m_axi_{name}"), getattr(loader.reads, name)
+            theirs = getattr(memory.reads, name)
+            if member.flow is In:
+                m.d.comb += [ours.eq(theirs), its.eq(theirs)]
+            else:
+                with m.If(loader.busy):
+                    m.d.comb += theirs.eq(its)
+                with m.Else():
+                    m.d.comb += theirs.eq(ours)
+        with m.If(loader.busy):
+            m.d.comb += [accelerator.m_axi_rvalid.eq(0), accelerator.m_axi_arready.eq(0)]
+        with m.Else():
+            m.d.comb += [loader.reads.rvalid.eq(0), loader.reads.arready.eq(0)]

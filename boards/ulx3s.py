@@ -1,0 +1,53 @@
+"""Radiona ULX3S with an LFE5U-85F: its pins and its clock."""
+
+from collections.abc import Sequence
+
+from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Module, Value
+from amaranth.lib import io
+from amaranth.lib.cdc import FFSynchronizer
+from amaranth_boards.ulx3s import ULX3S_85F_Platform
+
+from ..arch.config import AcceleratorConfig
+from .gateware.pll import Pll
+from .gateware.system import ConsoleSystem
+
+CLOCK_MHZ = 25.0
+"""Of the oscillator on the board."""
+
+
+class Ulx3sTop(Elaboratable):
+    """The console on the board's USB serial port.
+
+    LED 0: it awaits a prompt; 1: it works on an answer; 2: the last answer ended with an error.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+    contents : sequence of int
+        Of the block RAM behind the accelerator's bus.
+    """
+
+    def __init__(self, config: AcceleratorConfig, *, contents: Sequence[int]) -> None:
+        self.pll = Pll(input_mhz=CLOCK_MHZ, output_mhz=config.control.clock_mhz)
+        self.system = ConsoleSystem(config, contents=contents)
+
+    def elaborate(self, platform: ULX3S_85F_Platform) -> Module:
+        m = Module()
+        # No reset: registers begin as the bitstream says, and a wire to half of them would limit the clock.
+        m.domains.sync = ClockDomain(reset_less=True)
+        m.submodules.pll, m.submodules.system = self.pll, self.system
+        m.submodules.hold = FFSynchronizer(~self.pll.locked, self.system.hold, init=1)
+        m.d.comb += ClockSignal().eq(self.pll.o)
+        system, uart, esp32 = self.system, platform.request("uart", dir="-"), platform.request("esp32", dir="-")
+        inputs = {"clk": (platform.request("clk25", dir="-"), self.pll.i), "rx": (uart.rx, system.rx)}
+        # A low GPIO0 makes the ESP32 wait for a program when it starts, and it starts with the board.
+        outputs: dict[str, tuple[io.PortLike, Value]] = {"tx": (uart.tx, system.tx), "gpio0": (esp32.gpio0, Const(1))}
+        for number, light in enumerate((~system.busy, system.busy, system.failed)):
+            outputs[f"led_{number}"] = (platform.request("led", number, dir="-"), light)
+        for name, (port, value) in inputs.items():
+            m.submodules[f"{name}_pin"] = pin = io.Buffer("i", port)
+            m.d.comb += value.eq(pin.i)
+        for name, (port, value) in outputs.items():
+            m.submodules[f"{name}_pin"] = pin = io.Buffer("o", port)
+            m.d.comb += pin.o.eq(value)
+        return m
