@@ -78,7 +78,8 @@ class Vector:
     """The vector unit and its memories.
 
     Attributes:
-        lanes: float32 elements a cycle (V), a power of two from 2 to 32; divides the head size.
+        lanes: float32 elements a cycle (V), a power of two from 2 to 32. They, or the array's channels if these are
+            fewer, divide the head size.
         chunk: tokens of a prompt processed together (T), a multiple of `rows`, at most 32 (one page).
         chunks: chunks of a prompt in flight at once, 1 or 2. With 2, one chunk's vector work runs while the array
             multiplies the other's; scratchpad, activation, parameter, tail and rope memories are there once for each.

@@ -87,7 +87,7 @@ class Flag(IntFlag):
     SECOND = 1 << 10
     """Executed on the pass's second chunk, with that chunk's memories; not at all if the pass has only one."""
     BESIDE = 1 << 11
-    """Begins without waiting for the instruction before it in its chunk, of whose results it needs nothing."""
+    """Begins when all but one of the instructions before it in its chunk are done."""
 
 
 NO_FLAGS = Flag(0)

@@ -89,7 +89,9 @@ UNITS: dict[str, Unit] = {
     "engine": Unit("matrix.engine", "Engine", _interfaces, ("array.channels", "array.rows")),
     "matmul_sequencer": Unit("matrix.sequencer", "MatmulSequencer", _interfaces),
     "writer": Unit("matrix.writer", "ResultWriter", _interfaces, ("array.channels", "vector.lanes")),
-    "top_k": Unit("matrix.top_k", "TopK", lambda i: {"depth": i.config.control.top_k}, ("control.top_k",)),
+    "top_k": Unit(
+        "matrix.top_k", "TopK", lambda i: {"depth": i.config.control.top_k, "at_once": 2}, ("control.top_k",)
+    ),
     "matrix": Unit("matrix.unit", "MatrixUnit", _interfaces, ("array.channels", "array.rows")),
     "norm": Unit("vector.statistics", "RowStatistics", lambda i: {"lanes": i.lanes}, ("vector.lanes",)),
     "rope": Unit("vector.rope", "RopeTable", _interfaces, ("vector.max_head_dim",)),

@@ -32,6 +32,7 @@ def bench(
     *,
     dram: str | Path | None = None,
     prompts: Sequence[int] = (PROMPT,),
+    decodes: Sequence[int] = (),
     progress: Callable[[int, int], None] | None = None,
     status: Callable[[str], None] | None = None,
     html: Path | None = None,
@@ -40,7 +41,7 @@ def bench(
     """Run all phases of a model on the RTL and account for every cycle.
 
     Args:
-        prompts: tokens of the prompts to run.
+        prompts: tokens of the prompts to run. decodes: tokens to decode one after the other from position 1 on.
         dram: timing of the memory, a preset or a TOML file; None is ideal.
         progress: called while the model is compiled, with bytes packed and in all.
         status: told what is being done, a line at a time.
@@ -56,7 +57,8 @@ def bench(
     for path in (html, trace):
         if path is not None and not path.parent.is_dir():
             raise FileNotFoundError(f"{path}: there is no folder {str(path.parent)!r}: make it first")
-    measured = run_bench(compile_model(model, config, progress=progress), memory, report=status, prompts=prompts)
+    compiled = compile_model(model, config, progress=progress)
+    measured = run_bench(compiled, memory, report=status, prompts=prompts, decodes=decodes)
     result = to_json(measured)
     if html is not None:
         html.write_text(page(result, measured), encoding="utf-8")
@@ -90,6 +92,7 @@ def _phase(run: Bench, measured: Measured) -> dict[str, Any]:
         "name": phase.name,
         "kind": phase.kind,
         "context": phase.context,
+        "cycles_per_token": measured.cycles / (phase.last - phase.first) if phase.kind == "decode" else None,
         **_figures(run, asked, measured.cycles),
         "ledger_cycles": owned,
         "bus": ledger.bus_cycles(measured.owner),

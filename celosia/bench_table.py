@@ -37,6 +37,8 @@ def show_bench(result: dict[str, Any], console: Console | None = None) -> None:
                 table.add_row(entry["name"], *_figures(entry), f"{exposed:,}", *_causes(entry, exposed))
             console.print(table)
     for phase in result["phases"]:
+        if phase["kind"] == "decode":
+            console.print(f"{phase['name']}: {phase['cycles_per_token']:,.1f} cycles a token")
         if phase["kind"] == "prompt":
             shares = (phase[name] for name in ("mac_utilization", "mac_utilization_without_head"))
             console.print(

@@ -24,9 +24,8 @@ from .driver.sampling import Sampling
 from .forecast_table import show_forecast, show_paper
 from .generate import generate
 from .matmul_command import matmul
-from .options import TokenList, config_option, json_option, model_option
+from .options import TokenList, config_option, decodes_option, json_option, model_option, prompts_option
 from .preset_table import preset_rows, show_presets
-from .sim.bench import PROMPT
 from .synth_command import synth
 
 
@@ -216,16 +215,8 @@ def chat(
 @model_option
 @config_option
 @click.option("--dram", metavar="D", help="The memory: ideal, ddr4, hbm, or a TOML file (docs/dram.md).")
-@click.option(
-    "--prompt",
-    "prompts",
-    type=click.IntRange(min=1),
-    multiple=True,
-    metavar="N",
-    default=(PROMPT,),
-    show_default=True,
-    help="Tokens of a prompt to run; may be given several times.",
-)
+@prompts_option
+@decodes_option
 @click.option("--html", type=click.Path(path_type=Path), metavar="F", help="Write a page: timeline, roofline, causes.")
 @click.option("--chrome-trace", "trace", type=click.Path(path_type=Path), metavar="F", help="Timeline for Perfetto.")
 @json_option
@@ -234,6 +225,7 @@ def bench(
     config: str | None,
     dram: str | None,
     prompts: tuple[int, ...],
+    decodes: tuple[int, ...],
     html: Path | None,
     trace: Path | None,
     as_json: bool,
@@ -250,6 +242,7 @@ def bench(
             chosen,
             dram=dram,
             prompts=prompts,
+            decodes=decodes,
             progress=report,
             status=report.status,
             html=html,

@@ -17,6 +17,13 @@ from .driver.device import JobResult
 from .golden.records import Retired, TensorWrite
 from .sim.rtl import Writes
 
+WRITERS = {
+    "scratchpad": (Opcode.EMBED, Opcode.LOAD_ROWS, Opcode.MATMUL, Opcode.ATTEND),
+    "activation": (Opcode.NORM, Opcode.QUANTIZE, Opcode.QUERY),
+    "cache": (Opcode.APPEND,),
+}
+"""Who writes what the RTL shows; instructions of one chunk that run side by side write to different memories."""
+
 Read = Callable[[int, int], NDArray[np.uint8]]
 
 KEY_FIELDS = {"value": 1, "row": 5, "head": 8, "block": 4}
@@ -40,6 +47,23 @@ class Mismatch:
             f"pass {self.pass_index}, layer {self.layer}, instruction {self.instruction}, tensor {self.tensor}, "
             f"element {list(self.element)}: golden {self.expected}, RTL {self.actual}"
         )
+
+
+def attributed(compiled: CompiledProgram, rtl: Iterable[Writes]) -> Iterator[Writes]:
+    """What a chunk wrote until an instruction retired that does not write there, the next one that does has written."""
+    before: dict[str, list[NDArray[np.void]]] = {memory: [] for memory in WRITERS}
+    for writes in rtl:
+        parts: dict[str, Any] = {}
+        for memory, opcodes in WRITERS.items():
+            part = getattr(writes, memory)
+            if len(part):
+                before[memory].append(part)
+            if compiled.program[writes.index].opcode in opcodes and before[memory]:
+                parts[memory] = np.concatenate(before[memory])
+                before[memory] = []
+            else:
+                parts[memory] = part[:0]
+        yield replace(writes, **parts)
 
 
 @dataclass
@@ -71,7 +95,7 @@ class Comparison:
         Args:
             read: bytes of the RTL's memory, by address and size, after the job; None: no rows were stored.
         """
-        written = {(w.pass_index, w.index, w.layer): w for w in self._attributed(rtl)}
+        written = {(w.pass_index, w.index, w.layer): w for w in attributed(self.compiled, rtl)}
         stored: dict[int, tuple[Retired, int, NDArray[np.uint32]]] = {}
         for retired in golden:
             if self.mismatch is not None:
@@ -94,17 +118,6 @@ class Comparison:
             instruction = f"{index} {self.compiled.program[index].opcode.name}"
             name = self.compiled.notes[index].writes or "-"
             self.mismatch = Mismatch(pass_index, layer, instruction, name, (0,), "not executed", "executed")
-
-    def _attributed(self, rtl: Iterable[Writes]) -> Iterator[Writes]:
-        """STORE_ROWS writes nothing on chip: what its chunk wrote until it retired, a product beside it did."""
-        before: list[NDArray[np.void]] = []
-        for writes in rtl:
-            if self.compiled.program[writes.index].opcode == Opcode.STORE_ROWS:
-                before.append(writes.scratchpad)
-                yield replace(writes, scratchpad=writes.scratchpad[:0])
-                continue
-            yield replace(writes, scratchpad=np.concatenate([*before, writes.scratchpad])) if before else writes
-            before = []
 
     def _compare_rows(self, stored: dict[int, tuple[Retired, int, NDArray[np.uint32]]], read: Read) -> None:
         for address, (retired, row, expected) in stored.items():

@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from .sim.bench import PROMPT
+
 Command = Callable[..., Any]
 
 
@@ -20,6 +22,20 @@ def config_option(command: Command) -> Command:
 
 def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
+
+
+def prompts_option(command: Command) -> Command:
+    text = "Tokens of a prompt to run; may be given several times."
+    return _lengths("--prompt", "prompts", text, default=(PROMPT,), show_default=True)(command)
+
+
+def decodes_option(command: Command) -> Command:
+    text = "Also decode N tokens one after the other, at positions 1 to N; may be given several times."
+    return _lengths("--decode", "decodes", text)(command)
+
+
+def _lengths(name: str, parameter: str, text: str, **more: Any) -> Callable[[Command], Command]:
+    return click.option(name, parameter, type=click.IntRange(min=1), multiple=True, metavar="N", help=text, **more)
 
 
 class TokenList(click.ParamType):

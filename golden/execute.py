@@ -8,7 +8,7 @@ import numpy as np
 
 from ..arch.formats import BLOCK, KV_BITS
 from ..arch.isa import Flag, Geometry, Instruction, Opcode, Status
-from ..arch.layout import CacheLayout
+from ..arch.layout import CacheLayout, round_up
 from .attention import Queries, attend
 from .errors import MachineError
 from .matrix import matrix_product
@@ -154,9 +154,10 @@ class Pass:
         if Flag.TOP_K in i.flags:
             self.logits = result
             return [TensorWrite("logits", 0, result)]
+        pitch = round_up(i.n, BLOCK) // self.lanes
         if Flag.RESIDUAL in i.flags:
-            result = add(self.now.memories.scratchpad.read(i.dst, len(result), i.n, i.n // self.lanes), result)
-        return self._write(i.dst, result)
+            result = add(self.now.memories.scratchpad.read(i.dst, len(result), i.n, pitch), result)
+        return self._write(i.dst, result, pitch)
 
     def _operand_rows(self, i: Instruction) -> tuple[Words, Words]:
         if Flag.LAST_ROW not in i.flags:

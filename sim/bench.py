@@ -138,12 +138,15 @@ class Plan:
 
     compiled: CompiledModel
     prompts: Sequence[int] = (PROMPT,)
+    decodes: Sequence[int] = ()
     phases: list[Phase] = field(default_factory=list)
 
     def build(self) -> list[Phase]:
         """All phases, in the order in which they are run."""
         for context in DECODE_CONTEXTS:
             self._decode(context)
+        for count in self.decodes:
+            self._decode_all(count)
         for count in self.prompts:
             self._prompt(count)
         self._attention()
@@ -162,6 +165,16 @@ class Plan:
         walks = passes(self.compiled, context - 1, 1, head=True)
         job = Job(0, context - 2, (1,), steps)
         self.phases.append(Phase(name, "decode", context, job, first=1, last=2, walks=tuple(walks)))
+
+    def _decode_all(self, count: int) -> None:
+        """Tokens at positions 1 to `count`, one after the other."""
+        name, limit = f"decode@1-{count}", self.compiled.context
+        if count >= limit:
+            self.phases.append(Phase(name, "decode", count, reason=f"the context has {limit} positions"))
+            return
+        walks = [walk for position in range(1, count + 1) for walk in passes(self.compiled, position, 1, head=True)]
+        job = Job(0, 0, (1,), count + 1)
+        self.phases.append(Phase(name, "decode", count, job, first=1, last=count + 1, walks=tuple(walks)))
 
     def _prompt(self, count: int) -> None:
         name, limit = f"prompt@{count}", self.compiled.context
@@ -235,19 +248,20 @@ def run_bench(
     *,
     report: Report | None = None,
     prompts: Sequence[int] = (PROMPT,),
+    decodes: Sequence[int] = (),
     phases: Sequence[Phase] | None = None,
 ) -> Bench:
     """Run the phases (all that there are, if none are given) on the RTL.
 
     Args:
-        prompts: tokens of the prompts among all phases.
+        prompts: tokens of the prompts among all phases. decodes: tokens of runs of decode steps among them.
         memory: its timing; None is the ideal one. Only then there are no figures of the memory.
         report: told what is being done, a line at a time.
 
     Raises:
         BuildError, ToolMissing, CacheError: no simulator. AcceleratorError: the device stopped with an error.
     """
-    chosen = Plan(compiled, prompts).build() if phases is None else list(phases)
+    chosen = Plan(compiled, prompts, decodes).build() if phases is None else list(phases)
     runnable = [phase for phase in chosen if phase.job is not None]
     needed = [compiled, *(phase.product for phase in runnable if phase.product is not None)]
     size = memory_bytes_for(compiled.config, max(program.memory.total_bytes for program in needed))

@@ -200,13 +200,19 @@ class Device {
         auto& list = logs[CHUNK].scratchpad;                                                                      \
         list.push_back({uint32_t(top_->trace_spm_##CHUNK##_address), uint32_t(top_->trace_spm_##CHUNK##_mask), {}}); \
         copy(list.back(), top_->trace_spm_##CHUNK##_data);                                                        \
-    }                                                                                                             \
-    if (top_->trace_##CHUNK##_retired)                                                                            \
-        retire(logs[CHUNK], top_->trace_##CHUNK##_index, top_->trace_##CHUNK##_layer, top_->trace_##CHUNK##_pass)
+    }
         RECORD_CHUNK(0);
 #if CHUNKS > 1
         RECORD_CHUNK(1);
 #endif
+#define RECORD_QUEUE(NAME)                                                                                 \
+    if (top_->trace_##NAME##_retired)                                                                      \
+        retire(logs[top_->trace_##NAME##_retired_chunk], top_->trace_##NAME##_retired_index,               \
+               top_->trace_##NAME##_retired_layer, top_->trace_##NAME##_retired_pass)
+        RECORD_QUEUE(embedding);
+        RECORD_QUEUE(vector);
+        RECORD_QUEUE(engine);
+        RECORD_QUEUE(store);
     }
 
     void retire(Log& log, uint32_t index, uint32_t layer, uint32_t pass) {

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ...arch.isa import Opcode
+from ...arch.isa import Flag, Opcode
 from .program import AM, PM, SPM, Buffer, Operation
 
 
@@ -37,9 +37,10 @@ def allocate(operations: list[Operation]) -> Allocation:
     """First fit, largest buffers first; buffers that are never alive together share words.
 
     A buffer lives from the first to the last operation that touches it, both included, so that no operation reads and
-    writes overlapping buffers. The residual stream is touched before and after the loop over layers, hence lives
-    through it; every other buffer is written before it is read in each iteration. Gains and biases stand at the
-    addresses that the instruction set fixes. The loops over later runs of layers touch the same buffers in the same
+    writes overlapping buffers, and on through the operations with BESIDE that follow, which may run at the same time.
+    The residual stream is touched before and after the loop over layers, hence lives through it; every other buffer is
+    written before it is read in each iteration. Gains and biases stand at the addresses that the instruction set fixes.
+    The loops over later runs of layers touch the same buffers in the same
     order as the first one, which therefore speaks for all.
     """
     buffers: dict[str, Buffer] = {}
@@ -51,6 +52,9 @@ def allocate(operations: list[Operation]) -> Allocation:
         inside = operation.opcode == Opcode.LOOP or (inside and operation.opcode != Opcode.NEXT)
         if inside and loops > 1:
             continue
+        if Flag.BESIDE in operation.flags:
+            for name in [name for name, end in last.items() if end == index - 1]:
+                last[name] = index
         for buffer in operation.buffers:
             buffers.setdefault(buffer.name, buffer)
             first.setdefault(buffer.name, index)

@@ -19,7 +19,7 @@ from .memory import MemoryMap, Placement, map_memory
 from .overlap import overlap
 from .pack import pack_floats, pack_matrix, pack_rope
 from .program import Operand, Operation, build_program
-from .weights import AUTO, FormatPlan, arrange, arrange_vector, choose_formats, plain_rows, row_order
+from .weights import AUTO, FormatPlan, arrange, arrange_vector, choose_formats, padded, row_order
 
 Progress = Callable[[int, int], None]
 """Called with (bytes packed, bytes in all)."""
@@ -178,8 +178,9 @@ def _pack(plan_: Plan, model: Model, operand: Operand, layer: int) -> np.ndarray
     full = f"layers.{layer}.{name}" if operand.layered else name
     if operand.kind == "floats":
         base = name.removesuffix(".bias")
-        order = plain_rows(model.config.dim) if base.endswith("norm") else row_order(plan_.geometry, base)
-        return pack_floats(config, arrange_vector(model.tensors[full].dequantize(), order))
+        order = np.arange(model.config.dim) if base.endswith("norm") else row_order(plan_.geometry, base)
+        values = arrange_vector(model.tensors[full].dequantize(), padded(order, operand.n))
+        return pack_floats(config, values)
     weight_format = WEIGHT_FORMATS[operand.format]
     order = row_order(plan_.geometry, name)
     return pack_matrix(config, weight_format, arrange(model.tensors[full], operand.format, order))

@@ -49,9 +49,11 @@ def structural_misfits(
     """What does not depend on where buffers stand: lanes, head size, formats, context."""
     found: list[Misfit] = []
     lanes, head = config.vector.lanes, model.head_dim
-    if head % lanes:
+    # Attention writes as many elements at once as a tile has channels, and not across words.
+    if head % min(lanes, config.array.channels):
         legal = max(v for v in (2, 4, 8, 16) if v < lanes and head % v == 0)
-        found.append(Misfit("vector.lanes", lanes, legal, f"must divide the head size, {head}"))
+        reason = f"it or array.channels, {config.array.channels}, must divide the head size, {head}"
+        found.append(Misfit("vector.lanes", lanes, legal, reason))
     padded = ceil_div(head, BLOCK) * BLOCK
     if config.vector.max_head_dim < padded:
         found.append(

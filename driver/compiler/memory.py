@@ -112,12 +112,13 @@ def map_memory(geometry: ModelGeometry, operations: list[Operation]) -> MemoryMa
     for _, group in groupby(ordered, lambda o: o.layers if o.layered else o.name):
         run = list(group)
         sizes = [operand.bytes(config) for operand in run]
-        start, stride = round_up(end, alignment), sum(sizes) if run[0].layered else 0
+        # Layers are as far apart as regions are: what is loaded behind the last one is the head of the next region.
+        start, length = round_up(end, alignment), round_up(sum(sizes), alignment)
         at = start
         for operand, size in zip(run, sizes, strict=True):
-            placements[operand.name] = Placement(operand, at, stride, size)
+            placements[operand.name] = Placement(operand, at, length if operand.layered else 0, size)
             at += size
-        end = start + sum(sizes) * run[0].copies
+        end = start + (length if run[0].layered else sum(sizes)) * run[0].copies
         name = run[0].name if not run[0].layered else f"layers{run[0].name.removeprefix(run[0].tensor)}"
         regions.append(Region(name, start, end - start))
     kv_offset, kv_bytes = round_up(end, CACHE_ALIGNMENT), config.cache.pages * geometry.cache.page_bytes

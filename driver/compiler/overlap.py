@@ -4,9 +4,10 @@ In a layer, vector work and products alternate: V0 M0 V1 M1 ... With two chunks 
 M0(A) V1(A) M0(B) V1(B) M1(A) V2(A) ..., so that the vector unit works on one chunk while the array multiplies for the
 other. Instructions of a chunk still begin one after the other; units take theirs in program order.
 
-Gains come through the same stream as weights, in program order. A LOAD at the head of V(i) would wait behind the other
-chunk's M(i-1), hence it stands before its own chunk's M(i-1), where the array drains anyway; that of V0 stands in the
-layer before. A LOAD cannot pass products that read the parameter memory too (BIAS).
+Gains come through the same stream as weights, in program order. At the head of V(i), A's LOAD would wait for the end of
+M(i-1)(A), and B's for that of M(i-1)(B), with V(i)(A) behind it. Hence both stand right behind M(i-1)(A): while that
+drains, and before M(i-1)(B). Those of V0 stand in the layer before. No LOAD may pass products that read the parameter
+memory too (BIAS).
 """
 
 from dataclasses import dataclass, replace
@@ -43,9 +44,9 @@ def overlap(operations: list[Operation], chunks: int) -> list[Operation]:
         end = next(i for i in range(loop, len(operations)) if operations[i].opcode == Opcode.NEXT)
         stages = _stages(operations[loop + 1 : end])
         first = [replace(load, layer=operations[loop].k) for load in stages[0].loads]
-        result += [*each(operations[start:loop]), *each(first), operations[loop]]
+        result += [*each(operations[start:loop]), *each(_beside(first)), operations[loop]]
         body = len(result)
-        result += _one_chunk(stages) if chunks == 1 else _two_chunks(stages)
+        result += _body(stages, chunks)
         result.append(replace(operations[end], target=body))
         start = end + 1
     return result + operations[start:]
@@ -56,7 +57,7 @@ def _stages(body: list[Operation]) -> list[_Stage]:
     stages: list[tuple[list[Operation], list[Operation]]] = [([], [])]
     for operation, following in zip(body, [*body[1:], None], strict=True):
         of_product = operation.opcode == Opcode.LOAD and following is not None and following.opcode == Opcode.MATMUL
-        if operation.opcode in _PRODUCTS or of_product:
+        if operation.opcode in _PRODUCTS or of_product or Flag.BESIDE in operation.flags:
             stages[-1][1].append(operation)
         elif stages[-1][1]:
             stages.append(([operation], []))
@@ -74,38 +75,22 @@ def _hoisted(stage: _Stage) -> _Stage:
     return _Stage(stage.vector[:count], stage.vector[count:], stage.products)
 
 
-def _loads(stages: list[_Stage]) -> list[list[Operation]]:
-    """Those of each stage; then those of the first stage again, for the layer after, and none."""
-    return [stage.loads for stage in stages] + [[replace(load, ahead=1) for load in stages[0].loads], []]
-
-
-def _one_chunk(stages: list[_Stage]) -> list[Operation]:
-    """The body for one chunk: a stage's loads beside the products before it."""
-    loads = _loads(stages)
-    result = [*stages[0].vector]
-    for index, stage in enumerate(stages):
-        result += [*loads[index + 1], *_beside(stage.products, loads[index + 1])]
-        result += stages[index + 1].vector if index + 1 < len(stages) else []
+def _body(stages: list[_Stage], chunks: int) -> list[Operation]:
+    """The body of a loop: products of a stage, loads and vector work of the next, of one chunk and of the other."""
+    second = (lambda operations: [_second(operation) for operation in operations]) if chunks == 2 else lambda _: []
+    result = [*stages[0].vector, *second(stages[0].vector)]
+    ahead = [replace(load, ahead=1) for load in stages[0].loads]
+    for stage, following in zip(stages, [*stages[1:], _Stage(ahead, [], [])], strict=True):
+        loads, vector = following.loads, following.vector
+        result += [*stage.products, *_beside(loads), *second(loads), *vector]
+        products = [*_beside(stage.products[:1]), *stage.products[1:]] if loads else stage.products
+        result += second([*products, *vector])
     return result
 
 
-def _two_chunks(stages: list[_Stage]) -> list[Operation]:
-    """The body for two chunks, in turn."""
-    loads = _loads(stages)
-    vector = [stage.vector for stage in stages] + [[]]
-    result = [*vector[0], *map(_second, vector[0]), *loads[1]]
-    for index, stage in enumerate(stages):
-        products = _beside(stage.products, loads[index + 1])
-        result += [*products, *map(_second, loads[index + 1]), *vector[index + 1]]
-        result += [*map(_second, products), *loads[index + 2], *map(_second, vector[index + 1])]
-    return result
-
-
-def _beside(products: list[Operation], loads: list[Operation]) -> list[Operation]:
-    """Products that do not wait for the last load before them."""
-    if not loads:
-        return products
-    return [replace(products[0], flags=products[0].flags | Flag.BESIDE), *products[1:]]
+def _beside(operations: list[Operation]) -> list[Operation]:
+    """Operations that do not wait for the one before them."""
+    return [replace(operation, flags=operation.flags | Flag.BESIDE) for operation in operations]
 
 
 def _second(operation: Operation) -> Operation:

@@ -16,7 +16,7 @@ from .fit import address_misfits, at_least
 from .memory import CACHE_ALIGNMENT, REGION_ALIGNMENT, MemoryMap, Placement, Region
 from .pack import pack_matrix
 from .program import AM, OUTSIDE, SPM, Operand
-from .weights import arrange, plain_rows
+from .weights import arrange, padded
 
 ROWS = "rows"
 """Region of the rows in memory."""
@@ -66,7 +66,7 @@ def compile_product(config: AcceleratorConfig, weights: WeightTensor, rows: int,
     code = weights.format if weights.format in WEIGHT_FORMATS else weight_format
     name = f"product {rows}x{inputs}x{channels}"
     width = _check(config, name, inputs, channels, code)
-    blocks = arrange(weights, code, plain_rows(channels))
+    blocks = arrange(weights, code, padded(np.arange(channels), round_up(channels, BLOCK)))
     starts = range(0, len(blocks.scales), width)
     start = round_up((2 * config.vector.chunks * (1 + len(starts)) + 1) * INSTRUCTION_BYTES, REGION_ALIGNMENT)
     places: list[Placement] = []

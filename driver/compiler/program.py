@@ -138,7 +138,7 @@ class ProgramBuilder:
         self._add(Opcode.EMBED, dst=x, operand=embedding, n=embedding.n, k=embedding.k)
         if rotates:
             rope = Operand("rope", "rope", "rope", OUTSIDE, model.head_dim // 2)
-            self._add(Opcode.ROPE_TABLE, operand=rope, n=rope.n)
+            self._add(Opcode.ROPE_TABLE, Flag.BESIDE, operand=rope, n=rope.n)
         for run in self.formats.runs():
             self.run = run
             self._add(Opcode.LOOP, k=run[0], n=run[1])
@@ -168,14 +168,16 @@ class ProgramBuilder:
         q, k = self._rows("q", g.query_width), self._rows("k", g.kv_width)
         v, o = self._rows("v", g.kv_width), self._rows("o", g.output_width)
         beside = NONE if model.qkv_bias else Flag.BESIDE
-        for name, dst, flags in (("wq", q, NONE), ("wk", k, beside), ("wv", v, beside)):
+        for name, dst, flags in (("wq", q, NONE), ("wk", k, beside)):
             self._matmul(name, normed, dst, bias=model.qkv_bias, flags=flags)
         queries = Buffer("queries", AM, a.kv_heads * g.query_words, g.query_width)
         geometry = a.encode()
-        self._add(Opcode.QUERY, rope, src=q, dst=queries, pitch=g.query_words, aux=geometry)
+        self._add(Opcode.QUERY, rope | Flag.BESIDE, src=q, dst=queries, pitch=g.query_words, aux=geometry)
+        self._matmul("wv", normed, v, bias=model.qkv_bias, flags=beside)
         self._add(Opcode.APPEND, rope, src=k, dst=v, pitch=g.kv_width // lanes, aux=geometry, cached=True)
         self._add(
             Opcode.ATTEND,
+            Flag.BESIDE,
             src=queries,
             dst=o,
             n=g.query_words,
@@ -208,9 +210,13 @@ class ProgramBuilder:
 
     def _norm(self, name: str, x: Buffer, dst: Buffer, flags: Flag = NONE) -> None:
         model, blocks = self.geometry.model, self.geometry.dim_blocks
-        self._load(name, 0, blocks * BLOCK, flags & Flag.HEAD)
+        # Behind the last layer: beside its last product, unless that has a bias in the parameter memory.
+        loads = flags & Flag.HEAD
+        if loads and not model.mlp_bias:
+            loads |= Flag.BESIDE
+        self._load(name, 0, blocks * BLOCK, loads)
         if model.norm == "layer":
-            self._load(f"{name}.bias", blocks * BLOCK, blocks * BLOCK, flags & Flag.HEAD)
+            self._load(f"{name}.bias", blocks * BLOCK, blocks * BLOCK, loads)
             flags |= Flag.LAYER_NORM
         eps, inv_n = float_bits(model.norm_eps), float_bits(1 / model.dim)
         self._add(Opcode.NORM, flags, src=x, dst=dst, n=model.dim, k=blocks, imm=eps, aux=inv_n)
@@ -226,7 +232,7 @@ class ProgramBuilder:
         """A product with the weights of `name`, which have one format in the layers of the run."""
         n, k = len(row_order(self.geometry, name)), ceil_div(self._inputs(name), BLOCK)
         if bias:
-            self._load(f"{name}.bias", 0, n)
+            self._load(f"{name}.bias", 0, round_up(n, BLOCK))
             flags |= Flag.BIAS
         operand = self._operand(name, "matrix", n, k, self.formats.linears[name][self.run[0]])
         self._add(Opcode.MATMUL, flags, src=src, dst=dst, operand=operand, n=n, k=k)

@@ -7,9 +7,7 @@ from itertools import groupby
 import numpy as np
 
 from ...arch.config import AcceleratorConfig
-from ...arch.formats import BLOCK
 from ...arch.isa import Geometry
-from ...arch.layout import round_up
 from ...arch.model import BLOCK_FORMATS, Blocks, Model, ModelConfig, WeightTensor
 from ..importers.weights import quantize
 from .geometry import ModelGeometry
@@ -138,11 +136,9 @@ def _head_rows(geometry: ModelGeometry, head: np.ndarray, lane: np.ndarray, rota
     return np.where(lane < a.sub_heads * a.head_dim, rows, -1).reshape(-1)
 
 
-def plain_rows(rows: int, multiple: int = BLOCK) -> np.ndarray:
-    """Rows in file order, padded with -1 to a multiple. int64."""
-    order = np.full(round_up(rows, multiple), -1)
-    order[:rows] = np.arange(rows)
-    return order
+def padded(order: np.ndarray, length: int) -> np.ndarray:
+    """An order with -1 behind it. int64."""
+    return np.concatenate([order, np.full(length - len(order), -1)])
 
 
 def row_order(geometry: ModelGeometry, name: str) -> np.ndarray:
@@ -152,8 +148,8 @@ def row_order(geometry: ModelGeometry, name: str) -> np.ndarray:
     if name in special:
         return special[name](geometry)
     if name in ("embedding", "output"):
-        return plain_rows(model.vocab_size, 1)
-    return plain_rows(model.hidden_dim if name in ("w_gate", "w_up") else model.dim)
+        return np.arange(model.vocab_size)
+    return np.arange(model.hidden_dim if name in ("w_gate", "w_up") else model.dim)
 
 
 def arrange(tensor: WeightTensor, weight_format: str, order: np.ndarray) -> Blocks:

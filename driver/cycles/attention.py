@@ -17,6 +17,9 @@ the keys that run ahead reach the last page."""
 _QUEUED = 4
 """Segments in front of each of their followers."""
 
+_MOST_SUB_HEADS = 4
+"""KV heads that share a block, at most."""
+
 _WALK = 8
 """Cycles of the stream's page walk for one segment."""
 
@@ -72,6 +75,8 @@ class AttendModel:
         self.tile_beats = derived.tile_beats
         self.exponent_beats = ceil_div(2 * BLOCK * blocks, bus)
         accumulators = 1 << (derived.accumulators - 1).bit_length()
+        # Rows of heads that share a block, of which a part of a result belongs to one.
+        self.together = geometry.sub_heads if timing.rows >= _MOST_SUB_HEADS else 1
         self.outputs = accumulators * config.vector.max_head_dim // BLOCK
         self.payload_beats = BLOCK * BLOCK * blocks // bus
         self.exponent_cycles = 2 * blocks * max(1, BLOCK // bus)
@@ -93,14 +98,22 @@ class AttendModel:
         self.tail = words + scaled + max(written, summed)
 
     def run(
-        self, stream: Stream, instruction: Instruction, accepted: float, asked: float, position: int, rows: int
+        self,
+        stream: Stream,
+        instruction: Instruction,
+        accepted: float,
+        asked: float,
+        settled: float,
+        position: int,
+        rows: int,
     ) -> Attend:
         """Attention of `rows` tokens from `position`.
 
         Args:
-            accepted: when the unit takes the command. asked: when the stream may ask for the pages.
+            accepted: when the unit takes the command. asked: when the stream may ask for the pages. settled: when the
+                chunk's own keys and values are there.
         """
-        walk = _Walk(self, stream, accepted, asked, ceil_div(position, BLOCK))
+        walk = _Walk(self, stream, accepted, asked, settled, ceil_div(position, BLOCK))
         for segment in self._segments(instruction, position, rows):
             if segment.value:
                 walk.values(segment)
@@ -152,8 +165,10 @@ class _Walk:
         array, beats: as in `Attend`.
     """
 
-    def __init__(self, model: AttendModel, stream: Stream, accepted: float, asked: float, old_pages: int) -> None:
-        self.model, self.stream, self.old_pages = model, stream, old_pages
+    def __init__(
+        self, model: AttendModel, stream: Stream, accepted: float, asked: float, settled: float, old_pages: int
+    ) -> None:
+        self.model, self.stream, self.settled, self.old_pages = model, stream, settled, old_pages
         self.places = derive(model.config).accumulators
         self.tiles = model.geometry.head_blocks * model.tiles
         self.request, self.results, self.written, self.array, self.beats = asked, accepted, accepted, 0, 0
@@ -182,6 +197,8 @@ class _Walk:
         if streamed:
             loaded = self.stream.take(model.exponent_beats, self.request, loaded, model.exponent_cycles, scales=1).last
             self.beats += model.exponent_beats
+        if segment.last:
+            loaded = max(loaded, self.settled)
         blocks = model.geometry.head_blocks
         begin = max(self._engine + 1, loaded + (4 * blocks if segment.last else 0) + 2)
         scores = sum(segment.tiles)
@@ -212,7 +229,7 @@ class _Walk:
     def _normalise(self, segment: _Segment, outputs: int, first: float) -> None:
         """Outputs through their queue: a row, or a part of it, a cycle."""
         timing = self.model.timing
-        each = segment.rows * timing.parts / segment.groups
+        each = segment.rows / self.model.together * timing.parts / segment.groups
         first = max(first, self.results)
         room = self._output.at(self._outputs + outputs - self.model.outputs)
         made = max(first + outputs, self._engine + timing.engine, room)
@@ -263,6 +280,7 @@ class _Walk:
         self._output.shift(cycles)
         for times in (self._page_done, self._passed, self._scaled):
             times[:] = [time + cycles for time in times]
+        self.settled += cycles
         self.request += cycles
         self.results += cycles
         self.written += cycles

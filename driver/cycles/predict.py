@@ -107,7 +107,8 @@ def predict(
 def spans(
     retired: Iterable[Retirement], program: Sequence[Instruction], both_chunks: Sequence[bool]
 ) -> dict[tuple[int, int, int], float]:
-    """Cycles that each instruction adds: since the last one of its queue, or of its chunk, whichever is later.
+    """Cycles of each instruction since it could have begun: since all before it were done in its queue, and in its
+    chunk (with BESIDE all but one). Those of instructions that run side by side overlap.
 
     Args:
         retired: predicted or measured. both_chunks: of each pass, whether it has a second chunk.
@@ -115,16 +116,27 @@ def spans(
     Returns:
         Cycles by index, layer and pass.
     """
+    loop, start = {}, None
+    for index, instruction in enumerate(program):
+        start = index if instruction.opcode == Opcode.LOOP else start
+        loop[index] = index if start is None else start
+        start = None if instruction.opcode == Opcode.NEXT else start
+
+    def executed(item: Retirement) -> tuple[int, int, int, int]:
+        return item.pass_index, loop[item.index], item.layer, item.index
+
     queues: dict[str, float] = {}
-    chunks = {False: 0.0, True: 0.0}
+    chunks: dict[bool, list[float]] = {False: [0.0, 0.0], True: [0.0, 0.0]}
     result = {}
-    for item in sorted(retired, key=lambda item: item.cycle):
+    for item in sorted(retired, key=executed):
         instruction = program[item.index]
         queue = QUEUE_OF[instruction.opcode]
         chunk = Flag.SECOND in instruction.flags or (Flag.HEAD in instruction.flags and both_chunks[item.pass_index])
-        since = max(queues.get(queue, 0.0), chunks[chunk])
+        earlier = chunks[chunk]
+        since = max(queues.get(queue, 0.0), earlier[-2 if Flag.BESIDE in instruction.flags else -1])
         result[item.index, item.layer, item.pass_index] = item.cycle - since
-        queues[queue] = chunks[chunk] = item.cycle
+        queues[queue] = item.cycle
+        chunks[chunk] = sorted([*earlier, item.cycle])[-2:]
     return result
 
 

@@ -73,8 +73,8 @@ class Stream:
         self.latency = latency
         self.burst = min(config.bus.burst_beats, stream.fifo_beats // 8, stream.scale_fifo_beats // 2)
         regions = max(2, min(MOST_REGIONS, stream.fifo_beats // (2 * derived.tile_beats)))
-        waste = (derived.tile_beats - 1) * regions
-        self.room = stream.fifo_beats - IN_TRANSIT - waste
+        self.depth, self.waste = stream.fifo_beats - IN_TRANSIT, derived.tile_beats - 1
+        self.room = self.depth - self.waste * regions
         self.scale_room = stream.scale_fifo_beats - IN_TRANSIT
         self.round_trip = latency + ASK
         self.pace = max(1.0, (latency + 1 + self.burst) / (self.burst * config.bus.outstanding))
@@ -139,12 +139,18 @@ class Stream:
         self._payload_head = max(self._payload_head, until)
         self._scale_head = max(self._scale_head, until)
 
-    def full(self, asked: float, scales: float) -> float:
+    def full(self, asked: float, scales: float, regions: list[int]) -> float:
         """When the FIFO is full, if nothing more is taken and what comes was asked for at `asked`.
 
-        scales: share of scale beats in what comes.
+        scales: share of scale beats in what comes. regions: beats of what comes.
         """
-        room = min(self.room - self.burst, (self.scale_room - ceil(self.burst * scales)) / scales)
+        room, come = self.depth - self.burst, 0
+        for beats in regions:
+            come += beats
+            if come >= room:
+                break
+            room -= self.waste
+        room = min(room, (self.scale_room - ceil(self.burst * scales)) / scales)
         return max(self.arrived, asked + self.round_trip) + room * self.pace
 
     def shift(self, cycles: float) -> None:

@@ -15,14 +15,23 @@ ADD, MULTIPLY, TO_FLOAT, TO_FIXED = 5, 5, 3, 3
 FACTOR, ROOT, EXPONENTIAL, RECIPROCAL, SINE = 11, 7, 8, 7, 10
 """Latencies of the arithmetic blocks; FACTOR: of SILU and GELU."""
 
+LEAD = 5
+"""Cycles by which the next pass of a NORM begins before its mean or deviation is there."""
+
 DOT, HAZARD = 5, 3 + ADD
 """Latency of a dot product; micro-ops between two on one accumulator."""
 
 TREE = 5 * ADD
 """Latency of the sum of a block's 32 floats."""
 
-WRITE = 2 * ADD + 3
-"""Cycles from the writer's last step to `done`."""
+PLAIN, ONE_SUM, TWO_SUMS = 1, 2 + ADD, 2 + 2 * ADD
+"""Cycles from a step of a product's writer to its write: without bias and residual, with one of them, with both."""
+
+CANDIDATES = 2
+"""Of a step of the writer for the top-k unit, if a tile and a word have so many channels."""
+
+FOLLOW = 3
+"""Cycles from the last step of one product to the first of the next that is written through the same adders."""
 
 KV_QUEUE = 8
 """Key and value blocks of an APPEND between walker and tail buffer."""
@@ -41,7 +50,8 @@ class Issue:
     Attributes:
         cycles: from the first micro-op to the one after the last, if no tile is late.
         first: from the first micro-op to the first with a result.
-        late: cycles of the writer behind the last result of the engine. writing: of the writer for all results.
+        late: cycles of the writer behind the last result of the engine. write: from its last step to `done`.
+        writing: of the writer for all results.
         queued: of the writer for as many results as have a place.
         reuse: micro-ops with the last tile, less one. macs: useful multiply-accumulates.
     """
@@ -49,6 +59,7 @@ class Issue:
     cycles: int
     first: int
     late: int
+    write: int
     writing: int
     queued: int
     reuse: int
@@ -92,7 +103,7 @@ class Timing:
         # A block's place is free again when it is in the tail buffer.
         through = self.words + _RESULT[way] + self.quantizer + 8
         walked = self.words + round((blocks - 1) * max(self.words, through / KV_QUEUE)) + 2
-        return 3 + _RESULT[way] + 1 + self.quantizer + self._collected(blocks // 2 // rows, rows, walked) + 2
+        return 2 + _RESULT[way] + 1 + self.quantizer + self._collected(blocks // 2 // rows, rows, walked) + 1
 
     def _collected(self, heads: int, rows: int, walked: int) -> int:
         """From an APPEND's first word to its last block in the tail buffer: 2 cycles for K, 1 + 32 / C for V.
@@ -105,16 +116,16 @@ class Timing:
 
     def _walk(self, cycles: int, way: str) -> int:
         """A walk of `cycles` words through the datapath and the quantizer."""
-        return 3 + cycles + _RESULT[way] + 1 + self.quantizer + 1
+        return 2 + cycles + _RESULT[way] + 1 + self.quantizer
 
     def _norm(self, instruction: Instruction, rows: int) -> int:
         words = instruction.k * self.words
         summing = words + (instruction.k - 1) * max(0, ADD - self.words)
-        deviation = TREE + ADD + MULTIPLY + ADD + ROOT + 1
-        first = 2 if Flag.LAST_ROW not in instruction.flags else 1 + rows
+        deviation = TREE + ADD + MULTIPLY + ADD + ROOT + 1 - LEAD
+        first = 0 if Flag.LAST_ROW not in instruction.flags else rows - 1
         count = rows if Flag.LAST_ROW not in instruction.flags else 1
         if Flag.LAYER_NORM in instruction.flags:
-            mean = summing + 1 + 3 + TREE + ADD + MULTIPLY + 1 + 1
+            mean = summing + 1 + 3 + TREE + ADD + MULTIPLY + 1 + 1 - LEAD
             square = summing + 1 + 13 + deviation + 1
             final = 2 * words + _RESULT["centre"] + 1 + self.quantizer + 1
             return first + count * (mean + square + final)
@@ -123,11 +134,11 @@ class Timing:
 
     def load(self, instruction: Instruction) -> tuple[int, int, int]:
         """LOAD: cycles before the first beat, of all parts, and after the last one."""
-        return 2, instruction.n // min(self.lanes, self.derived.bus_bytes // 4), 2
+        return 2, instruction.n // min(self.lanes, self.derived.bus_bytes // 4), 1
 
     def rope_table(self, instruction: Instruction, rows: int) -> tuple[int, int, int]:
         """ROPE_TABLE: cycles before the first beat, of all pairs, and after the last one."""
-        return 2, instruction.n * rows, 5 + SINE + 2
+        return 2, instruction.n * rows, 5 + SINE + 1
 
     def matmul(self, instruction: Instruction, rows: int) -> Issue:
         """Micro-ops of a MATMUL: a superblock of 8 groups at a time; their results leave row by row."""
@@ -137,7 +148,8 @@ class Timing:
         groups = ceil_div(instruction.n, self.channels)
         full, rest = divmod(groups, INTERLEAVE)
         # Cycles of the writer for one group of channels, all rows.
-        written = self.channels if top_k else count * self.parts
+        at_once = min(CANDIDATES, self.channels, self.lanes)
+        written = self.channels // at_once if top_k else count * self.parts
         width = rest or INTERLEAVE
         before = full if rest else full - 1
         step, last_step = max(INTERLEAVE * row_groups, HAZARD), max(width * row_groups, HAZARD)
@@ -148,11 +160,19 @@ class Timing:
             cycles=before * instruction.k * step + last,
             first=(instruction.k - 1) * (step if before else last_step),
             late=max(ceil_div(written, row_groups), waits + width * written - burst + 1),
+            write=self._write(instruction) + (1 + at_once if top_k else 0),
             writing=groups * written,
             queued=min(groups * written, self.derived.accumulators * written // row_groups),
             reuse=row_groups - 1,
             macs=groups * row_groups * instruction.k * self._useful(count),
         )
+
+    @staticmethod
+    def _write(instruction: Instruction) -> int:
+        """From a step of the writer to its write."""
+        flags = instruction.flags
+        sums = (Flag.BIAS in flags) + (flags & (Flag.RESIDUAL | Flag.TOP_K) == Flag.RESIDUAL)
+        return (PLAIN, ONE_SUM, TWO_SUMS)[sums]
 
     def _useful(self, rows: int) -> int:
         """Multiply-accumulates of a micro-op, on average."""
@@ -160,13 +180,17 @@ class Timing:
 
     def embed(self, payload_bytes: int, blocks: int, rows: int, latency: int) -> int:
         """EMBED: a scale beat and the payload of every block, at most 16 reads in flight."""
+        minimum = any(f.has_minimum for f in self.derived.formats)
+        row = self.embed_row(payload_bytes, blocks, latency)
+        return 1 + rows * row + 2 + TO_FLOAT + (ADD if minimum else 0) + 1
+
+    def embed_row(self, payload_bytes: int, blocks: int, latency: int) -> int:
+        """One row of an EMBED."""
         beats = 1 + max(1, payload_bytes // self.derived.bus_bytes)
         collected = beats + self.words
         asked = beats + 1
         answered = beats * (latency + 6) / 16
-        minimum = any(f.has_minimum for f in self.derived.formats)
-        row = self.first_answer(latency) + 2 + round((blocks - 1) * max(collected, asked, answered)) + collected
-        return 1 + rows * row + 2 + TO_FLOAT + (ADD if minimum else 0) + 1
+        return self.first_answer(latency) + 2 + round((blocks - 1) * max(collected, asked, answered)) + collected
 
     def first_answer(self, latency: int) -> int:
         """From an EMBED's command, or its next row, to the row's first beat."""

@@ -6,17 +6,19 @@ takes. A run of layers is walked until a layer takes as long as the one before; 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 from ...arch.config import AcceleratorConfig, derive
-from ...arch.formats import BLOCK, WEIGHT_FORMATS
+from ...arch.formats import BLOCK
 from ...arch.isa import INSTRUCTION_BYTES, Flag, Geometry, Instruction, Opcode
-from ...arch.layout import MatmulLayout, Stripe, ceil_div
+from ...arch.layout import Stripe, ceil_div
 from ..chunks import paired
 from ..compiler import CompiledProgram, Plan
 from ..device import Job
 from .attention import AttendModel
+from .operands import Operands
 from .stream import Stream
-from .timing import WRITE, Timing
+from .timing import FOLLOW, Timing
 
 QUEUE_OF = {
     Opcode.EMBED: "embedding",
@@ -94,7 +96,7 @@ def passes(config: AcceleratorConfig, job: Job) -> Iterator[Pass]:
 
 @dataclass
 class _Chunk:
-    """What a chunk's instructions did: when each was done; the last three count."""
+    """What a chunk's instructions did: when the last one was done, and before it when all but one were."""
 
     done: list[float] = field(default_factory=lambda: [0.0, 0.0])
 
@@ -132,7 +134,10 @@ class Walk:
         self.stream = Stream(self.config, latency)
         self.attend = AttendModel(self.config, self.timing, geometry, every_page=every_layer)
         self.geometry: Geometry = geometry
-        self._formats = {f.code: f for f in WEIGHT_FORMATS.values()}
+        self.operands = Operands(self.config)
+        # An embedding row's reads queue up behind these, one of them with its address about to go out.
+        first = self.operands.first(self.program, self.config.bus.outstanding + 1, self.stream.burst)
+        self._in_flight = min(first, self.stream.room)
         self.sampled: list[float] = []
         self.retired: list[Retirement] = []
         self.usage: list[dict[str, Usage]] = []
@@ -141,6 +146,7 @@ class Walk:
         self._now = self._walker = self._load()
         self._writer = self._appended = self._pass_appended = self._first_appended = 0.0
         self._tail = (0.0, 0.0, 0.0)
+        self._stepped, self._adders = 0.0, Flag(0)
         self._stream_share = 0.0
         self._passes = list(passes(self.config, job))
         for index, item in enumerate(self._passes):
@@ -226,6 +232,7 @@ class Walk:
             queue.begun = [at + cycles for at in queue.begun]
             queue.done = [at + cycles for at in queue.done]
         self._tail = (self._tail[0] + cycles, self._tail[1] + cycles, self._tail[2] + cycles)
+        self._stepped += cycles
 
     def _snapshot(self) -> dict[str, Usage]:
         return {name: replace(usage) for name, usage in self.usage[-1].items()}
@@ -251,22 +258,30 @@ class Walk:
         begin = max(begin, queue.done[-2 if joins else -1] + 1)
         before = max(queue.done[-1], chunk.done[-1])
         token = item.token + (item.rows if second else 0)
-        done, usage = self._execute(instruction, begin, position, token, rows, joins, second)
+        done, usage = self._execute(instruction, begin, chunk.done[-1], position, token, rows, joins, second)
         if joins:
             done = max(done, queue.done[-1] + 1)
         queue.begun = [*queue.begun[1:], begin]
         queue.done = [queue.done[-1], done]
         queue.matrix = matrix
-        chunk.done = [chunk.done[-1], done]
-        usage.count, usage.cycles = 1, done - before
+        chunk.done = sorted([*chunk.done, done])[-2:]
+        usage.count, usage.cycles = 1, max(0.0, done - before)
         label = "HEAD" if matrix and Flag.HEAD in instruction.flags else instruction.opcode.name
         self.usage[-1].setdefault(label, Usage()).add(usage)
         self.retired.append(Retirement(index, layer, self._index, done))
 
     def _execute(
-        self, instruction: Instruction, begin: float, position: int, token: int, rows: int, joins: bool, second: bool
+        self,
+        instruction: Instruction,
+        begin: float,
+        settled: float,
+        position: int,
+        token: int,
+        rows: int,
+        joins: bool,
+        second: bool,
     ) -> tuple[float, Usage]:
-        """When it is done, and what it takes."""
+        """When it is done, and what it takes. settled: when all before it in its chunk is done."""
         opcode, timing = instruction.opcode, self.timing
         accepted = begin + 1
         bus = derive(self.config).bus_bytes
@@ -276,25 +291,31 @@ class Walk:
         if opcode == Opcode.ATTEND:
             needed = self._first_appended if second else self._pass_appended
             asked = max(self._walker + 2, needed) + 5
-            attend = self.attend.run(self.stream, instruction, accepted, asked, position, rows)
+            attend = self.attend.run(self.stream, instruction, accepted, asked, settled + 1, position, rows)
             self._walker = attend.walked
             return attend.done, Usage(bytes=attend.beats * bus, macs=attend.macs, array=attend.array)
         if opcode in (Opcode.LOAD, Opcode.ROPE_TABLE):
             self._walker += 2
-            beats = ceil_div(instruction.n * (4 if opcode == Opcode.LOAD else 8), bus)
+            beats = self.operands.beats(instruction)
             shape = timing.load(instruction) if opcode == Opcode.LOAD else timing.rope_table(instruction, rows)
             taken = self.stream.take(beats, self._walker, accepted + shape[0], shape[1])
             return max(taken.last, taken.first + shape[1]) + shape[2], Usage(bytes=beats * bus, own=sum(shape))
         if opcode == Opcode.EMBED:
-            weight_format = self._formats[instruction.format]
+            weight_format = self.operands.formats[instruction.format]
+            row, crowded = (
+                timing.embed_row(weight_format.payload_bytes, instruction.k, latency)
+                for latency in (self.latency, max(self.latency, self._in_flight))
+            )
             cycles = timing.embed(weight_format.payload_bytes, instruction.k, rows, self.latency)
-            return accepted + cycles + self._behind_stream(accepted), Usage()
+            return accepted + cycles + self._behind_stream(accepted, second, rows, row, crowded - row), Usage()
         if opcode == Opcode.LOAD_ROWS:
             # With two chunks in flight the array is at work on one of them all the time, once it has begun.
             multiplies = self._tail[0] > accepted or (self._tail[0] > 0 and self._item.second > 0)
             share = self._stream_share if multiplies else 0.0
             cycles = timing.load_rows(instruction, rows, token, self.latency, 1 / (1 - share))
-            return accepted + cycles + self._behind_stream(accepted), Usage()
+            return accepted + cycles + self._behind_stream(
+                accepted, second, 1, cycles, self._in_flight - self.latency
+            ), Usage()
         if opcode == Opcode.STORE_ROWS:
             return accepted + timing.store_rows(instruction, rows, token), Usage()
         if opcode == Opcode.APPEND:
@@ -309,31 +330,40 @@ class Walk:
         own = timing.vector(instruction, rows)
         return accepted + own, Usage(own=own)
 
-    def _behind_stream(self, accepted: float) -> int:
-        """Cycles by which an EMBED's reads queue up behind those of the stream until the FIFO is full."""
+    def _behind_stream(self, accepted: float, second: bool, rows: int, row: float, wait: float) -> int:
+        """Cycles by which an EMBED's reads queue up behind those of the stream until the FIFO is full.
+
+        row: cycles of a row by itself. wait: by which it takes longer as long as the stream reads.
+        """
         if self.stream.arrived > accepted:
             return 0
+        regions = [beats for beats in map(self.operands.beats, self.program) if beats]
         product = next(i for i in self.program if i.opcode == Opcode.MATMUL)
-        full = self.stream.full(self._walker, self._region(product)[1])
-        in_flight = (self.config.bus.outstanding + 1) * self.stream.burst
-        return max(0, min(round(full - accepted - self.timing.first_answer(self.latency)), in_flight))
-
-    def _region(self, instruction: Instruction) -> tuple[int, float]:
-        """Beats of a MATMUL's weights, and the share of scale beats."""
-        weight_format = self._formats[instruction.format]
-        layout = MatmulLayout(self.config, weight_format, instruction.n, instruction.k)
-        beats = layout.bytes // derive(self.config).bus_bytes
-        return beats, ceil_div(layout.tiles, Stripe.of(self.config, weight_format).tiles) / beats
+        full = self.stream.full(self._walker, self.operands.matrix(product)[1], regions)
+        if not second:
+            # What is taken meanwhile, beside the EMBED.
+            beside = takewhile(lambda i: i.opcode == Opcode.EMBED or Flag.BESIDE in i.flags, self.program)
+            full += sum(map(self.operands.beats, beside)) * self.stream.pace
+        filling = max(0.0, full - accepted - self.timing.first_answer(self.latency))
+        if not self.stream.arrived:
+            # The first row of a job asks as soon as the stream does.
+            rows, filling = rows - 1, max(0.0, filling - row)
+        wait = max(0.0, wait)
+        return round(min(rows * wait, max(filling * wait / (row + wait), min(wait, filling))))
 
     def _matmul(self, instruction: Instruction, accepted: float, rows: int, joins: bool) -> tuple[float, Usage]:
         """A product: its micro-ops wait for tiles and for those of the one before, its results for their writer."""
         issued, handed, written = self._tail
+        adders = instruction.flags & (Flag.BIAS | Flag.RESIDUAL | Flag.TOP_K | Flag.SECOND)
+        if joins and adders == self._adders and Flag.TOP_K not in adders:
+            written = self._stepped + FOLLOW - 1
+        self._adders = adders
         self._walker += 5
         if joins:
             accepted = max(accepted, issued, handed + 1)
         issue = self.timing.matmul(instruction, rows)
-        beats, scales = self._region(instruction)
-        unit = Stripe.of(self.config, self._formats[instruction.format]).tile_beats
+        beats, scales = self.operands.matrix(instruction)
+        unit = Stripe.of(self.config, self.operands.formats[instruction.format]).tile_beats
         first = accepted + 3
         taken = self.stream.take(beats, self._walker, first, issue.cycles, unit=unit, scales=scales)
         last = first + issue.cycles - 1
@@ -343,8 +373,10 @@ class Walk:
         begins = max(taken.first + issue.first, first + issue.first) + self.timing.engine
         if joins:
             begins = max(begins, written + 1)
-        done = max(last + self.timing.engine + issue.late, begins + issue.writing) + WRITE
-        last = max(last, begins + issue.writing - issue.queued)
+        self._stepped = max(last + self.timing.engine + issue.late, begins + issue.writing)
+        done = self._stepped + issue.write
+        if issue.writing > issue.queued:
+            last = max(last, begins + issue.writing - issue.queued)
         self.stream.hold(last - issue.reuse)
         self._stream_share = min(0.5, beats / issue.cycles)  # the bus takes turns where two want all of it
         self._tail = (last, max(accepted + 1, written if joins else 0.0), done)

@@ -35,6 +35,7 @@ class AttentionUnit(wiring.Component):
     Members
     -------
     i : In(stream.Signature(COMMAND)), ATTEND; done : Out(1), pulse: all outputs are in the scratchpad
+    settled : In(1), the chunk's keys and values are in the tail buffer; it stays so
     clear : In(1), back to idle
     i_payload, i_exponents : In(stream), from the stream unit
     tail_words, tail_exponents : Out(read_port), of the tail buffer
@@ -68,6 +69,7 @@ class AttentionUnit(wiring.Component):
             {
                 "i": In(stream.Signature(COMMAND)),
                 "done": Out(1),
+                "settled": In(1),
                 "clear": In(1),
                 "i_payload": In(stream.Signature(shape.channels * BLOCK * 8)),
                 "i_exponents": In(stream.Signature(interfaces.bus_bytes * 8)),
@@ -111,7 +113,7 @@ class AttentionUnit(wiring.Component):
         queries = Signal(14)
         groups = Signal(17)
         last_row = Signal(16)
-        group_words = Signal(20)
+        group_units = Signal(20)
         pass_words = Signal(20)
         page_queries = Signal(13)
         launch = Signal()
@@ -124,7 +126,7 @@ class AttentionUnit(wiring.Component):
             with m.State("Multiply"):
                 m.d.sync += [
                     queries.eq(command.rows * geometry.group),
-                    group_words.eq(geometry.group * (geometry.head_dim >> bits_for(self.shape.lanes))),
+                    group_units.eq(geometry.group * (geometry.head_dim >> bits_for(output.width))),
                     pass_words.eq(instruction.k * geometry.head_blocks),
                     page_queries.eq(command.position[: bits_for(BLOCK)] * geometry.group),
                 ]
@@ -156,7 +158,7 @@ class AttentionUnit(wiring.Component):
             output.dst.eq(instruction.dst),
             output.heads.eq(geometry.kv_heads),
             output.head_dim.eq(geometry.head_dim),
-            output.group_words.eq(group_words),
+            output.group_units.eq(group_units),
         ]
         m.d.comb += [unit.launch.eq(launch) for unit in (schedule, softmax, output)]
         m.d.comb += [
@@ -195,6 +197,7 @@ class AttentionUnit(wiring.Component):
         connect(m, softmax.exponents, merger.exponents)
         is_score = self.i_result.payload.tag.kind == ResultKind.SCORE
         m.d.comb += [
+            merger.settled.eq(self.settled),
             merger.page_done.eq(softmax.page_done),
             micro_ops.page_done.eq(softmax.page_done),
             self.waiting.eq(micro_ops.waiting),

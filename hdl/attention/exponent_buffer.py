@@ -25,6 +25,7 @@ class ExponentBuffer(wiring.Component):
     -------
     start : In(1), pulse: load; page : In(page_job), held until `done`
     done : Out(1), pulse: all can be read
+    settled : In(1), the tail buffer has the chunk's exponents
     stored, chunk : In(32), positions of this page that come from the stream and from the tail buffer, a bit each
     head_blocks : In(4)
     i : In(stream.Signature(beat)), exponent beats
@@ -41,6 +42,7 @@ class ExponentBuffer(wiring.Component):
                 "start": In(1),
                 "page": In(shape.page_job),
                 "done": Out(1),
+                "settled": In(1),
                 "stored": In(BLOCK),
                 "chunk": In(BLOCK),
                 "head_blocks": In(4),
@@ -105,7 +107,8 @@ class ExponentBuffer(wiring.Component):
                     self.tail.en.eq(1),
                     self.tail.address.eq(Cat((self.page.head_block + block)[: len(self.tail.address) - 1], value)),
                 ]
-                m.next = "Merge Tail"
+                with m.If(self.settled):
+                    m.next = "Merge Tail"
             with m.State("Merge Tail"):
                 for position in range(BLOCK):
                     own = slice(position * 8, position * 8 + 8)

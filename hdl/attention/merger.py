@@ -35,6 +35,7 @@ class KvMerger(wiring.Component):
     i_exponents : In(stream.Signature(beat))
     tail_words, tail_exponents : Out(read_port), of the tail buffer
     exponents : In(read_port), V's, a block for each quantizer; address: block / quantizers, then slot
+    settled : In(1), the chunk's keys and values are in the tail buffer, which is not read before
     page_done : In(1), pulse: the softmax needs the exponents of the oldest page no more
     o : Out(stream.Signature(tile))
 
@@ -59,6 +60,7 @@ class KvMerger(wiring.Component):
                 "tail_words": Out(tail["words"]),
                 "tail_exponents": Out(tail["exponents"]),
                 "exponents": In(read_port(shape.exponent_bits, shape.quantizers * BLOCK * 8)),
+                "settled": In(1),
                 "page_done": In(1),
                 "o": Out(stream.Signature(interfaces.tile)),
             }
@@ -89,6 +91,7 @@ class KvMerger(wiring.Component):
             buffer.stored.eq(stored),
             buffer.chunk.eq(chunk),
             buffer.page.eq(page),
+            buffer.settled.eq(self.settled),
             buffer.head_blocks.eq(self.head_blocks),
         ]
 

@@ -1,9 +1,10 @@
 """Results of P x V, normalised, into the scratchpad."""
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import C, Cat, Module, Mux, ShapeLike, Signal, Value, ValueLike, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ...arch.formats import BLOCK
 from ..arithmetic.common import delay, delay_valid
 from ..arithmetic.multiply import FloatMultiply
 from ..common import bits_for, parts, pick
@@ -11,11 +12,16 @@ from ..interfaces import FLOAT, Interfaces, write_port
 from .row_walk import RowWalk
 from .shape import AttentionShape
 
+MOST_SUB_HEADS = 4
+"""KV heads that share a block, at most."""
+
 
 class AttentionOutput(wiring.Component):
     """Multiplies every row of a result by 1 / total and writes the lanes that belong to the row's head.
 
-    min(C, V) elements a cycle; a result of R rows takes R x max(1, C / V) cycles, one after the other.
+    A unit of min(C, V) elements a cycle; a result of R rows takes R x max(1, C / V) cycles, one after the other. Where
+    SH heads share a block, a unit belongs to one of them and is taken from the rows of that one: R / SH, if R is 4 or
+    more, which is SH at most.
 
     Parameters
     ----------
@@ -24,10 +30,10 @@ class AttentionOutput(wiring.Component):
     Members
     -------
     launch : In(1), a new instruction
-    last_row, group, sub_heads_log2, pitch, dst : In, as in `RowWalk`
+    last_row, group, sub_heads_log2, pitch, dst : In, as in `RowWalk`, with all sub-heads
     heads : In(8), virtual heads
-    head_dim : In(12), elements of a head, a multiple of V
-    group_words : In(20), group x head_dim / V
+    head_dim : In(12), elements of a head, whole units
+    group_units : In(20), group x units of a head
     i : In(stream.Signature(normal)), the tag's `end` marks the last one of a pass
     spm : Out(write_port)
     done : Out(1), pulse: the last word of the last virtual head is written
@@ -48,7 +54,7 @@ class AttentionOutput(wiring.Component):
                 "dst": In(20),
                 "heads": In(8),
                 "head_dim": In(12),
-                "group_words": In(20),
+                "group_units": In(20),
                 "i": In(stream.Signature(shape.normal)),
                 "spm": Out(write_port(interfaces.spm_address, interfaces.vector, shape.lanes)),
                 "done": Out(1),
@@ -59,9 +65,22 @@ class AttentionOutput(wiring.Component):
         m = Module()
         shape = self.shape
         m.submodules.walk = walk = RowWalk()
-        for name in ("launch", "last_row", "group", "sub_heads_log2", "pitch", "dst", "group_words"):
+        for name in ("launch", "group", "pitch", "dst", "group_units"):
             m.d.comb += getattr(walk, name).eq(getattr(self, name))
-        m.d.comb += walk.head_words.eq(self.head_dim >> bits_for(shape.lanes))
+        # Whether all sub-heads of a query are in one result.
+        self.whole = shape.rows >= MOST_SUB_HEADS
+        end_row = Signal(max(1, shape.row_bits))
+        if self.whole:
+            m.d.sync += end_row.eq((shape.rows - 1) >> self.sub_heads_log2[:2])
+            m.d.comb += walk.last_row.eq(self.last_row >> self.sub_heads_log2[:2])
+        else:
+            m.d.comb += [
+                end_row.eq(shape.rows - 1),
+                walk.last_row.eq(self.last_row),
+                walk.sub_heads_log2.eq(self.sub_heads_log2),
+            ]
+        m.d.comb += walk.block_heads_log2.eq(self.sub_heads_log2)
+        m.d.comb += walk.head_units.eq(self.head_dim >> bits_for(self.width))
 
         held = Signal()
         here = Signal(shape.normal, reset_less=True)
@@ -76,7 +95,7 @@ class AttentionOutput(wiring.Component):
         end = here.result.tag.end
         m.d.comb += [
             last_part.eq(part == self.parts - 1),
-            leave.eq(held & last_part & ((row == shape.rows - 1) | ~walk.next_valid)),
+            leave.eq(held & last_part & ((row == end_row) | ~walk.next_valid)),
             self.i.ready.eq(~held | leave),
             # The first row group of a tile begins with the pass's first row again.
             walk.restart.eq(fresh),
@@ -112,31 +131,21 @@ class AttentionOutput(wiring.Component):
         final: Signal,
     ) -> None:
         """Chooses elements and address, then multiplies, then writes."""
-        shape, width, result = self.shape, self.width, here.result
-        rows = [Value.cast(result["values"][r]) for r in range(shape.rows)]
-        elements = Signal(width * 32, reset_less=True)
-        # Element of the head: the row's own lanes start at sub x head_dim (0 unless the block is shared).
-        channel = Cat(part, C(0, 0))[: bits_for(self.parts)]
-        dim = Signal(signed(14))
-        offset = Signal(12)
-        m.d.comb += [
-            offset.eq(Mux(walk.sub[0], self.head_dim, 0) + Mux(walk.sub[1], self.head_dim << 1, 0)),
-            dim.eq(Cat(C(0, bits_for(width)), channel, result.tag.group[:9]) - offset),
-        ]
-        factor = Signal(FLOAT, reset_less=True)
+        shape, width = self.shape, self.width
+        sub, element = self._element(m, walk, here, part)
+        own_row = Signal(max(1, shape.row_bits))
+        m.d.comb += own_row.eq(row << self.sub_heads_log2[:2] | sub if self.whole else row)
+        rows = [Value.cast(here.result["values"][r]) for r in range(shape.rows)]
         factors = [here.factors[r] for r in range(shape.rows)]
-        address = Signal(20, reset_less=True)
-        mask = Signal(shape.lanes, reset_less=True)
-        lane = dim[: bits_for(shape.lanes)]
-        belongs = (dim >= 0) & (dim < self.head_dim)
-        own = pick(m, rows, row, name="own")
+        elements = Signal(width * 32, reset_less=True)
+        factor = Signal(FLOAT, reset_less=True)
+        own = pick(m, rows, own_row, name="own")
         m.d.sync += [
             elements.eq(pick(m, parts(own, width * 32), part, name="own_part")),
-            address.eq(walk.word + dim[bits_for(shape.lanes) : 13]),
-            factor.eq(pick(m, factors, row, name="own_factor")),
-            mask.eq(Mux(belongs, ((1 << width) - 1) << lane, 0)),
+            factor.eq(pick(m, factors, own_row, name="own_factor")),
         ]
-        valid = delay_valid(m, issue, 1 + FloatMultiply.latency, name="product_valid")
+        cycles = 1 + FloatMultiply.latency
+        valid = delay_valid(m, issue, cycles, name="product_valid")
         products = []
         for i in range(width):
             m.submodules[f"multiply_{i}"] = multiply = FloatMultiply()
@@ -146,11 +155,59 @@ class AttentionOutput(wiring.Component):
                 multiply.b.eq(factor),
             ]
             products.append(multiply.o)
-        cycles = FloatMultiply.latency
+        address, mask = self._place(m, walk, sub, element, cycles)
         m.d.comb += [
             self.spm.en.eq(valid),
-            self.spm.address.eq(delay(m, address, cycles, enable=C(1), name="product_address")),
-            self.spm.mask.eq(delay(m, mask, cycles, enable=C(1), name="product_mask")),
+            self.spm.address.eq(address),
+            self.spm.mask.eq(mask),
             Value.cast(self.spm.data).eq(Cat(*products).replicate(shape.lanes // width)),
+            self.done.eq(delay_valid(m, final, cycles, name="final")),
         ]
-        m.d.sync += self.done.eq(delay_valid(m, final, 1 + FloatMultiply.latency, name="final"))
+
+    def _element(self, m: Module, walk: RowWalk, here: Signal, part: Signal) -> tuple[Signal, Signal]:
+        """The sub-head, and the unit's first element in the head, negative or past its end if it is none of it."""
+        channel = Cat(part, C(0, 0))[: bits_for(self.parts)]
+        sub = Signal(2)
+        element = Signal(signed(14))
+        of_block = Cat(C(0, bits_for(self.width)), channel, here.result.tag.group[:9])
+        if self.whole:
+            # Of a shared block's elements the top bits say whose they are, the others where in the head they stand.
+            within = (bits_for(BLOCK) - self.sub_heads_log2[:2])[:3]
+            low = of_block[: bits_for(BLOCK)]
+            m.d.comb += [
+                sub.eq(low >> within),
+                element.eq(Cat(low & (C(BLOCK - 1, len(low)) >> self.sub_heads_log2[:2]), of_block[len(low) :])),
+            ]
+        else:
+            offset = Signal(12)
+            m.d.comb += [
+                sub.eq(walk.sub),
+                offset.eq(Mux(sub[0], self.head_dim, 0) + Mux(sub[1], self.head_dim << 1, 0)),
+                element.eq(of_block - offset),
+            ]
+        return sub, element
+
+    def _place(self, m: Module, walk: RowWalk, sub: Signal, element: Signal, cycles: int) -> tuple[Signal, Signal]:
+        """Address and mask of the unit, `cycles` later."""
+
+        def register(shape: ShapeLike, value: ValueLike, name: str) -> Signal:
+            result = Signal(shape, name=name, reset_less=True)
+            m.d.sync += result.eq(value)
+            return result
+
+        shape, width = self.shape, self.width
+        section_bits = bits_for(shape.lanes // width)
+        ahead = Mux(sub[0], self.group_units, 0) + Mux(sub[1], self.group_units << 1, 0) if self.whole else C(0)
+        belongs = register(1, (element >= 0) & (element < self.head_dim), "belongs")
+        head = register(20, walk.unit + ahead, "head_unit")
+        within = register(11, element[bits_for(width) : 13], "unit_of_head")
+        row_word = register(20, walk.row_word, "row_word")
+        unit = register(20, head + within, "unit")
+        section = Cat(C(0, bits_for(width)), unit[:section_bits])
+        belongs_2 = register(1, belongs, "belongs_2")
+        address = register(20, register(20, row_word, "row_word_2") + (unit >> section_bits), "address")
+        mask = register(shape.lanes, Mux(belongs_2, ((1 << width) - 1) << section, 0), "mask")
+        return (
+            delay(m, address, cycles - 3, enable=C(1), name="product_address"),
+            delay(m, mask, cycles - 3, enable=C(1), name="product_mask"),
+        )

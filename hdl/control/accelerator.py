@@ -278,6 +278,7 @@ class Accelerator(wiring.Component):
         connect(m, attention.o_tile, matrix.i_tile)
         connect(m, matrix.o_result, attention.i_result)
         connect(m, matrix.probabilities, attention.probabilities)
+        m.d.comb += attention.settled.eq(sequencer.engine_settled)
         starting, rows = self._starter.busy, sequencer.active[UNITS.index("row_reader")]
         askers = (
             (self._program.memory, starting),

@@ -11,13 +11,19 @@ from ..interfaces import COMMAND
 from .decode import UNITS
 
 NUMBER_BITS = 5
-"""Of an instruction's number within its chunk: more than there are places in all queues."""
+"""Of an instruction's number within its chunk. Not done before the first one of a queue are those in the three other
+queues, 12 at most, and two that run: a difference of two numbers has a sign.
+"""
 
 DEPTH = 4
 """Instructions that wait in front of a unit."""
 
-RUNNING = data.StructLayout({"targets": len(UNITS), "chunk": 1, "index": 8, "layer": 12, "pass": 20})
-"""An instruction that a unit has: its units, its chunk and, for who watches, index in the program, layer and pass."""
+RUNNING = data.StructLayout(
+    {"targets": len(UNITS), "chunk": 1, "number": NUMBER_BITS, "index": 8, "layer": 12, "pass": 20}
+)
+"""An instruction that a unit has: its units, its chunk, its number within it and, for who watches, its index in the
+program, layer and pass.
+"""
 
 QUEUED = data.StructLayout(
     {"number": NUMBER_BITS, "targets": len(UNITS), "index": 8, "pass": 20, "command": COMMAND},
@@ -32,7 +38,7 @@ class IssueQueue(wiring.Component):
     """A queue for units of which one runs at a time.
 
     Its first instruction begins as soon as the queue's last one and all earlier ones of its chunk are done (BESIDE: all
-    but the one before it): one cycle after that is known. Instructions that need two units get them in the order of
+    but one): one cycle after that is known. Instructions that need two units get them in the order of
     `units`. Of `PIPELINED` two may run: they are done in their order.
 
     Parameters:
@@ -44,7 +50,7 @@ class IssueQueue(wiring.Component):
         o_<unit> : Out(stream(COMMAND)), for each unit; <unit>_done : In(1), not of "cache", never the last one.
         active : Out(7), units that are running (or about to be told).
         running : Out(RUNNING), what runs, the older one of two.
-        done : Out(1), pulse: `running` is done.
+        done : Out(1), pulse: `running` is done. settled : Out(1), all instructions before `running` in its chunk are.
 
     Attributes:
         working: Signal(RUNNING), of two that run the one whose work its unit does now; for the trace.
@@ -58,6 +64,7 @@ class IssueQueue(wiring.Component):
             "active": Out(len(UNITS)),
             "running": Out(RUNNING),
             "done": Out(1),
+            "settled": Out(1),
         }
         for unit in self.units:
             ports[f"o_{unit}"] = Out(stream.Signature(COMMAND))
@@ -83,7 +90,7 @@ class IssueQueue(wiring.Component):
             queue.w_en.eq(self.i.valid),
             self.i.ready.eq(queue.w_rdy),
             queue.r_en.eq(begins),
-            *(begun[name].eq(head[name]) for name in ("targets", "index", "pass")),
+            *(begun[name].eq(head[name]) for name in ("targets", "number", "index", "pass")),
             begun.chunk.eq(head.command.chunk),
             begun.layer.eq(head.command.layer),
             self.active.eq(self.running.targets & busy[0].replicate(len(UNITS))),
@@ -93,10 +100,19 @@ class IssueQueue(wiring.Component):
             alone = 1 << UNITS.index(PIPELINED)
             one_runs = busy[0] & ~busy[1] & (pending == 0)
             m.d.comb += joins.eq(one_runs & (self.running.targets == alone) & (head.targets == alone))
+        # Those that are done may be later ones: if one of them began, all but one before this one were done.
         mine = Mux(head.command.chunk, self.finished[1], self.finished[0])
         beside = (head.command.instruction.flags & Flag.BESIDE.value).any()
-        in_order = (mine == head.number) | (beside & ((mine + 1)[:NUMBER_BITS] == head.number))
-        m.d.comb += begins.eq(queue.r_rdy & in_order & (~busy[0] | joins))
+        ahead = Signal(NUMBER_BITS)
+        m.d.comb += [
+            ahead.eq(mine + beside - head.number),
+            begins.eq(queue.r_rdy & ~ahead[-1] & (~busy[0] | joins)),
+        ]
+        behind = Signal(NUMBER_BITS)
+        m.d.comb += [
+            behind.eq(Mux(self.running.chunk, self.finished[1], self.finished[0]) - self.running.number),
+            self.settled.eq(~behind[-1]),
+        ]
         self._offer(m, command, pending)
         # Whether an instruction begins is known late in the cycle, and a command is wide: it is taken over in any case.
         with m.If(~pending.any()):

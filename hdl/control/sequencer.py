@@ -25,16 +25,17 @@ QUEUES = {
 CHUNKS = 2
 """Chunks of a pass, at most."""
 
-RETIRED = data.StructLayout({"valid": 1, "index": 8, "layer": 12, "pass": 20})
-"""An instruction whose effects are visible, for who watches: its index in the program, its layer, its pass."""
+RETIRED = data.StructLayout({"valid": 1, "chunk": 1, "index": 8, "layer": 12, "pass": 20})
+"""An instruction whose effects are visible, for who watches: chunk, index in the program, layer and pass."""
 
 
 class Sequencer(wiring.Component):
     """Run the passes of a job.
 
-    Instructions of one chunk begin one after the other, those of different chunks side by side. They are handed out in
-    program order, one every five cycles, ahead of their turn; three cycles from one unit's `done` to the next unit's
-    command. An APPEND is done when its blocks are in the tail buffer; a job ends when their bytes are in memory.
+    Instructions of one chunk begin one after the other, with BESIDE while one of those before is not done; those of
+    different chunks side by side. They are handed out in program order, one every five cycles, ahead of their turn;
+    three cycles from one unit's `done` to the next unit's command. An APPEND is done when its blocks are in the tail
+    buffer; a job ends when their bytes are in memory.
 
     Members:
         start : In(1), pulse: run `job`, taken now, with `length` instructions (already loaded).
@@ -49,8 +50,9 @@ class Sequencer(wiring.Component):
         halt : In(1), stop with status OK. clear : Out(1), high while stopping. drained : In(1), no burst in flight.
         busy, finished : Out(1), finished is a pulse. fault_status : Out(8), fault_address : Out(48).
         waits_for_write : Out(1). active : Out(7), unit i of `UNITS` is executing.
+        engine_settled : Out(1), all instructions before the engine's in its chunk are done.
         chunk_<queue> : Out(1), chunk of the instruction that runs, for each of `QUEUES`.
-        retired : Out(RETIRED) x 2, by chunk.
+        retired : Out(RETIRED) for each of `QUEUES`.
 
     Attributes:
         queues: IssueQueue by name.
@@ -83,7 +85,8 @@ class Sequencer(wiring.Component):
             "fault_address": Out(48),
             "waits_for_write": Out(1),
             "active": Out(len(UNITS)),
-            "retired": Out(data.ArrayLayout(RETIRED, CHUNKS)),
+            "engine_settled": Out(1),
+            "retired": Out(data.ArrayLayout(RETIRED, len(QUEUES))),
         }
         for unit in UNITS:
             ports[f"o_{unit}"] = Out(stream.Signature(COMMAND))
@@ -262,7 +265,7 @@ class Sequencer(wiring.Component):
         self._entry(m, entry, handed_out)
         done: list[list[Signal]] = [[], []]
         actives = []
-        for name, units in QUEUES.items():
+        for (name, units), retired in zip(QUEUES.items(), self.retired, strict=True):
             queue = self.queues[name]
             m.submodules[f"{name}_queue"] = ResetInserter(self.clear)(queue)
             mine = Cat(self._targets[UNITS.index(unit)] for unit in units).any()
@@ -279,21 +282,18 @@ class Sequencer(wiring.Component):
                 if unit != "cache":
                     m.d.comb += getattr(queue, f"{unit}_done").eq(getattr(self, f"{unit}_done"))
             actives.append(queue.active)
+            m.d.comb += [
+                retired.valid.eq(queue.done),
+                *(retired[field].eq(queue.running[field]) for field in ("chunk", "index", "layer", "pass")),
+            ]
             for chunk in range(CHUNKS):
                 ends = Signal(name=f"{name}_ends_{chunk}")
                 m.d.comb += ends.eq(queue.done & (queue.running.chunk == chunk))
                 done[chunk].append(ends)
-                with m.If(ends):
-                    m.d.comb += [
-                        self.retired[chunk].index.eq(queue.running.index),
-                        self.retired[chunk].layer.eq(queue.running.layer),
-                        self.retired[chunk]["pass"].eq(queue.running["pass"]),
-                    ]
-        m.d.comb += self.active.eq(reduce(or_, actives))
+        m.d.comb += [self.active.eq(reduce(or_, actives)), self.engine_settled.eq(self.queues["engine"].settled)]
         idle = []
         for chunk in range(CHUNKS):
-            m.d.comb += self.retired[chunk].valid.eq(Cat(done[chunk]).any())
-            m.d.sync += finished[chunk].eq(finished[chunk] + self.retired[chunk].valid)
+            m.d.sync += finished[chunk].eq(finished[chunk] + sum(done[chunk][1:], start=done[chunk][0]))
             with m.If(handed & (self._chunk == chunk)):
                 m.d.sync += handed_out[chunk].eq(handed_out[chunk] + 1)
             idle.append(finished[chunk] == handed_out[chunk])

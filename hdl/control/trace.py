@@ -40,7 +40,8 @@ does. docs/bench.md has the definitions. `trace_bus` and `trace_array` have a bi
 
 def trace_ports(interfaces: Interfaces) -> dict[str, object]:
     """Ports of the top level: writes to each chunk's scratchpad, to the activation memory and to the cache, by chunk,
-    and each chunk's retirements. What a chunk wrote since its last retirement was written by the one that retires.
+    and retirements by queue. What a chunk wrote to a memory was written by the next one that retires of those of its
+    instructions that write there.
     """
     ports: dict[str, object] = {
         "trace_am_en": Out(1),
@@ -64,6 +65,11 @@ def trace_ports(interfaces: Interfaces) -> dict[str, object]:
             f"trace_{name}_index": Out(8),
             f"trace_{name}_layer": Out(12),
             f"trace_{name}_chunk": Out(1),
+            f"trace_{name}_retired": Out(1),
+            f"trace_{name}_retired_chunk": Out(1),
+            f"trace_{name}_retired_index": Out(8),
+            f"trace_{name}_retired_layer": Out(12),
+            f"trace_{name}_retired_pass": Out(20),
         }
     for chunk in range(interfaces.config.vector.chunks):
         ports |= {
@@ -71,10 +77,6 @@ def trace_ports(interfaces: Interfaces) -> dict[str, object]:
             f"trace_spm_{chunk}_address": Out(interfaces.spm_address),
             f"trace_spm_{chunk}_mask": Out(interfaces.lanes),
             f"trace_spm_{chunk}_data": Out(interfaces.vector.size),
-            f"trace_{chunk}_retired": Out(1),
-            f"trace_{chunk}_index": Out(8),
-            f"trace_{chunk}_layer": Out(12),
-            f"trace_{chunk}_pass": Out(20),
         }
     return ports
 
@@ -100,17 +102,15 @@ def connect_trace(
         "kv_data": blocks.payload,
     }
     for chunk, write in enumerate(scratchpads):
-        retired = sequencer.retired[chunk]
         shown |= {
             f"spm_{chunk}_en": write.en,
             f"spm_{chunk}_address": write.address,
             f"spm_{chunk}_mask": write.mask,
             f"spm_{chunk}_data": write.data,
-            f"{chunk}_retired": retired.valid,
-            f"{chunk}_index": retired.index,
-            f"{chunk}_layer": retired.layer,
-            f"{chunk}_pass": retired["pass"],
         }
+    for name, retired in zip(QUEUES, sequencer.retired, strict=True):
+        shown |= {f"{name}_retired_{field}": retired[field] for field in ("chunk", "index", "layer", "pass")}
+        shown[f"{name}_retired"] = retired.valid
     m.d.comb += [getattr(top, f"trace_{name}").eq(value) for name, value in shown.items()]
 
 

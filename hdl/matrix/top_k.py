@@ -8,38 +8,57 @@ CANDIDATE = data.StructLayout({"value": 32, "id": 20})
 """A token id and its logit, a machine float."""
 
 
+def candidates_layout(at_once: int) -> data.ArrayLayout:
+    """One or two candidates with ascending ids, each with whether it is there; the first is if the second is."""
+    return data.ArrayLayout(data.StructLayout({"there": 1, "value": 32, "id": 20}), at_once)
+
+
+def top_k_latency(at_once: int) -> int:
+    """Cycles from candidates to where they stand in the order."""
+    return 1 + at_once
+
+
 class TopK(wiring.Component):
     """Keeps the K largest of a stream of values, sorted.
 
-    One candidate a cycle, never refused; `candidates` shows it two cycles later. Of equal values the one that came
-    earlier stands first: candidates come in ascending order of their ids, so ties go to the lowest id. K comparators
-    and registers of 52 bits.
+    One candidate or two a cycle, never refused; `candidates` shows them `latency` cycles later. Of equal values the one
+    that came earlier stands first: candidates come in ascending order of their ids, so ties go to the lowest id. K
+    registers of 52 bits, each with a comparator for every candidate of a cycle.
 
     Parameters
     ----------
     depth : int, 1 to 64
         K.
+    at_once : int, 1 or 2
+        Candidates a cycle.
 
     Members
     -------
-    i : In(stream.Signature(CANDIDATE, always_ready=True))
+    i : In(stream.Signature(candidates_layout(at_once), always_ready=True))
     restart : In(1), forgets all candidates, in the pipeline as well
     candidates : Out, K of CANDIDATE, best first; those from `count` on are 0
     count : Out, candidates held
 
+    Attributes
+    ----------
+    latency : int
+
     Raises
     ------
     ValueError
-        If `depth` is out of range.
+        If a parameter is out of range.
     """
 
-    def __init__(self, *, depth: int) -> None:
+    def __init__(self, *, depth: int, at_once: int = 1) -> None:
         if not 1 <= depth <= 64:
             raise ValueError(f"TopK: depth must be from 1 to 64, not {depth!r}")
-        self.depth = depth
+        if at_once not in (1, 2):
+            raise ValueError(f"TopK: at_once must be 1 or 2, not {at_once!r}")
+        self.depth, self.at_once = depth, at_once
+        self.latency = top_k_latency(at_once)
         super().__init__(
             {
-                "i": In(stream.Signature(CANDIDATE, always_ready=True)),
+                "i": In(stream.Signature(candidates_layout(at_once), always_ready=True)),
                 "restart": In(1),
                 "candidates": Out(data.ArrayLayout(CANDIDATE, depth)),
                 "count": Out(range(depth + 1)),
@@ -48,30 +67,34 @@ class TopK(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        fresh = Signal()
-        new_key = Signal(32, reset_less=True)
-        new_id = Signal(20, reset_less=True)
-        m.d.sync += [
-            fresh.eq(self.i.valid & ~self.restart),
-            new_key.eq(_order(self.i.payload.value)),
-            new_id.eq(self.i.payload.id),
-        ]
+        # A key is as large as its value; that of no candidate is 0, below the key of every machine float.
+        keys_in, ids_in, count = [], [], Signal(range(self.at_once + 1), name="count_in")
+        there = [candidate.there & self.i.valid & ~self.restart for candidate in self.i.payload]
+        m.d.sync += count.eq(sum(there[1:], start=there[0]))
+        for number, candidate in enumerate(self.i.payload):
+            key, identity = _place(f"{number}_in", reset_less=True)
+            m.d.sync += [key.eq(Mux(there[number], _order(candidate.value), 0)), identity.eq(candidate.id)]
+            keys_in.append(key)
+            ids_in.append(identity)
+        if self.at_once == 2:
+            # The larger one first, of equal ones that with the lower id.
+            swap, sorted_count = keys_in[1] > keys_in[0], Signal.like(count, name="count_sorted")
+            m.d.sync += sorted_count.eq(Mux(self.restart, 0, count))
+            places = [_place(f"{number}_sorted", reset_less=True) for number in range(2)]
+            for number, (key, identity) in enumerate(places):
+                m.d.sync += [
+                    key.eq(Mux(self.restart, 0, Mux(swap, keys_in[1 - number], keys_in[number]))),
+                    identity.eq(Mux(swap, ids_in[1 - number], ids_in[number])),
+                ]
+            (keys_in, ids_in), count = map(list, zip(*places, strict=True)), sorted_count
 
-        keys = [Signal(32, name=f"key_{i}") for i in range(self.depth)]
-        ids = [Signal(20, name=f"id_{i}") for i in range(self.depth)]
+        keys, ids = map(list, zip(*(_place(str(i)) for i in range(self.depth)), strict=True))
         with m.If(self.restart):
             m.d.sync += [self.count.eq(0), *(register.eq(0) for register in (*keys, *ids))]
-        with m.Elif(fresh):
-            m.d.sync += self.count.eq(self.count + (self.count != self.depth))
-            better = Signal(self.depth)
-            for i in range(self.depth):
-                # An empty place has key 0, which is below the key of every machine float.
-                m.d.comb += better[i].eq(new_key > keys[i])
-                with m.If(better[i]):
-                    m.d.sync += [keys[i].eq(new_key), ids[i].eq(new_id)]
-                    if i > 0:
-                        with m.If(better[i - 1]):
-                            m.d.sync += [keys[i].eq(keys[i - 1]), ids[i].eq(ids[i - 1])]
+        with m.Else():
+            total = self.count + count
+            m.d.sync += self.count.eq(Mux(total > self.depth, self.depth, total))
+            self._insert(m, keys, ids, keys_in, ids_in)
         for i in range(self.depth):
             value = Mux(keys[i][31], keys[i] & 0x7FFF_FFFF, ~keys[i])
             m.d.comb += [
@@ -79,6 +102,41 @@ class TopK(wiring.Component):
                 self.candidates[i].id.eq(ids[i]),
             ]
         return m
+
+    def _insert(
+        self, m: Module, keys: list[Signal], ids: list[Signal], keys_in: list[Signal], ids_in: list[Signal]
+    ) -> None:
+        """Every place keeps what it has, or takes what stands one place or two before it, or a new candidate."""
+        better = [Signal(self.depth, name=f"better_{number}") for number in range(self.at_once)]
+        for i in range(self.depth):
+            m.d.comb += [one[i].eq(key > keys[i]) for one, key in zip(better, keys_in, strict=True)]
+        for i in range(self.depth):
+
+            def take(key: Signal, identity: Signal, place: int = i) -> None:
+                m.d.sync += [keys[place].eq(key), ids[place].eq(identity)]
+
+            first = better[0]
+            with m.If(first[i]):
+                take(keys_in[0], ids_in[0])
+            if i > 0:
+                with m.If(first[i - 1]):
+                    take(keys[i - 1], ids[i - 1])
+            if i > 0 and self.at_once == 2:
+                # The second stands behind the first, which moved by one place what it was compared with.
+                second = better[1]
+                with m.If(second[i - 1]):
+                    take(keys_in[1], ids_in[1])
+                if i > 1:
+                    with m.If(second[i - 2]):
+                        take(keys[i - 2], ids[i - 2])
+
+
+def _place(name: str, *, reset_less: bool = False) -> tuple[Signal, Signal]:
+    """A key and an id."""
+    return (
+        Signal(32, name=f"key_{name}", reset_less=reset_less),
+        Signal(20, name=f"id_{name}", reset_less=reset_less),
+    )
 
 
 def _order(word: Value) -> Value:

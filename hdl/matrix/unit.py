@@ -20,9 +20,10 @@ class MatrixUnit(wiring.Component):
     """Executes MATMUL, and lends its engine to the attention unit while none runs.
 
     A MATMUL is taken while the results of the one before are still written; two are inside at most, and done in their
-    order. The first micro-op issues three cycles after the command, if the tile is there; `done` follows the last
-    write. With LAST_ROW or TOP_K only row 0 is computed. Takes exactly the tiles of its instruction from the stream.
-    Otherwise micro-ops, tiles and results are the attention unit's.
+    order. Its results are written right behind those if the writer finds both `alike`, otherwise when these are. The
+    first micro-op issues three cycles after the command, if the tile is there; `done` comes with the last write. With
+    LAST_ROW or TOP_K only row 0 is computed. Takes exactly the tiles of its instruction from the stream. Otherwise
+    micro-ops, tiles and results are the attention unit's.
 
     Parameters
     ----------
@@ -93,12 +94,12 @@ class MatrixUnit(wiring.Component):
         m.submodules.engine = engine = self.engine
         m.submodules.sequencer = sequencer = MatmulSequencer(self.interfaces)
         m.submodules.writer = writer = ResultWriter(self.interfaces)
-        m.submodules.top_k = top_k = TopK(depth=self.interfaces.config.control.top_k)
+        m.submodules.top_k = top_k = TopK(depth=self.interfaces.config.control.top_k, at_once=writer.at_once)
         for name in ("am", "probabilities"):
             connect(m, flipped(getattr(self, name)), getattr(engine, name))
         for name in ("pm", "spm_read", "spm_write"):
             connect(m, flipped(getattr(self, name)), getattr(writer, name))
-        connect(m, writer.o_candidate, top_k.i)
+        connect(m, writer.o_candidates, top_k.i)
         m.d.comb += [block.clear.eq(self.clear) for block in (unpacker, engine, sequencer, writer)]
         m.d.comb += [
             self.overflow.eq(engine.overflow | writer.overflow),
@@ -107,6 +108,8 @@ class MatrixUnit(wiring.Component):
             self.candidate_count.eq(top_k.count),
         ]
 
+        # No result of the writer's command is still to come.
+        self._between = Signal(init=1, name="between")
         owed = Signal(3)
         command = self._commands(m, sequencer, writer, top_k, owed)
         m.d.comb += [
@@ -124,20 +127,21 @@ class MatrixUnit(wiring.Component):
         """The command whose micro-ops issue, and behind it the one whose results are written.
 
         The next command is taken when the last micro-op and tile of one are on their way, and the writer has that one.
+        The writer has one and then another when it has taken the last result of the first, or has written it.
         """
         issuing = Signal(COMMAND, reset_less=True)
         writing = Signal(COMMAND, reset_less=True)
         running = Signal()
         handed = Signal(init=1)
-        unwritten = Signal()
+        unwritten = Signal(2)
         start = Signal()
         accept = Signal()
         hand = Signal()
         m.d.comb += [
             self.i.ready.eq(~running & handed & (owed == 0) & ~self.clear),
             accept.eq(self.i.valid & self.i.ready),
-            hand.eq(~handed & (writer.done | ~unwritten)),
-            self.busy.eq(running | ~handed | unwritten),
+            hand.eq(~handed & ((unwritten == writer.done) | (self._between & writer.alike & (unwritten == 1)))),
+            self.busy.eq(running | ~handed | (unwritten != 0)),
             self.done.eq(writer.done),
             self.drains.eq(self.busy & ~running),
             self.spm_chunk.eq(writing.chunk),
@@ -147,6 +151,7 @@ class MatrixUnit(wiring.Component):
             self.rows.eq(_rows(issuing)),
             sequencer.rows.eq(self.rows),
             writer.command.eq(writing),
+            writer.coming.eq(issuing),
             writer.rows.eq(_rows(writing)),
         ]
         m.d.sync += [start.eq(accept), writer.start.eq(hand)]
@@ -154,10 +159,9 @@ class MatrixUnit(wiring.Component):
             m.d.sync += [issuing.eq(self.i.payload), running.eq(1), handed.eq(0)]
         with m.If(sequencer.ends):
             m.d.sync += running.eq(0)
-        with m.If(writer.done):
-            m.d.sync += unwritten.eq(0)
+        m.d.sync += unwritten.eq(unwritten + hand - writer.done)
         with m.If(hand):
-            m.d.sync += [writing.eq(issuing), handed.eq(1), unwritten.eq(1)]
+            m.d.sync += [writing.eq(issuing), handed.eq(1)]
         with m.If(self.clear):
             m.d.sync += [running.eq(0), handed.eq(1), unwritten.eq(0)]
         return issuing
@@ -203,7 +207,7 @@ class MatrixUnit(wiring.Component):
         """Results go to who asked for them; those of the next MATMUL wait until the writer has its command."""
         tag = engine.o.payload.tag
         matmul = tag.kind == ResultKind.MATMUL
-        between = Signal(init=1)
+        between = self._between
         with m.If(writer.i.valid & writer.i.ready & tag.end):
             m.d.sync += between.eq(1)
         with m.If(writer.start):

@@ -1,5 +1,7 @@
 """The instructions of the vector unit as walks and passes."""
 
+from typing import Any
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -20,7 +22,8 @@ _NORM_PASSES = {
 
 
 class VectorControl(wiring.Component):
-    """Holds the command while it runs and starts everything else. Three cycles from the command to the first address.
+    """Holds the command while it runs and starts everything else. Two cycles from the command to the first address;
+    `done` comes with the last write.
 
     Members
     -------
@@ -75,9 +78,9 @@ class VectorControl(wiring.Component):
                 m.d.sync += norm_pass.eq(0)
                 with m.If(self.i.valid):
                     m.d.sync += self.command.eq(self.i.payload)
-                    m.next = "Decode"
-            with m.State("Decode"):
-                self._decode(m)
+                    self._decode(m, self.i.payload)
+                    m.next = "Start"
+            with m.State("Start"):
                 with m.Switch(instruction.opcode):
                     with m.Case(Opcode.LOAD):
                         m.d.comb += self.load.eq(1)
@@ -86,11 +89,17 @@ class VectorControl(wiring.Component):
                         m.d.comb += self.tabulate.eq(1)
                         m.next = "Read Stream"
                     with m.Default():
-                        m.d.sync += skip.eq(Mux(self._last_row(), self.command.rows - 1, 0))
-                        m.next = "Skip Rows"
+                        m.d.sync += skip.eq(self.command.rows - 2)
+                        with m.If(_last_row(self.command) & (self.command.rows != 1)):
+                            m.d.sync += self.walk.source.eq(self.walk.source + (instruction.k << self.word_bits))
+                            m.next = "Skip Rows"
+                        with m.Else():
+                            m.d.comb += self.begin.eq(1)
+                            m.next = "Walk"
             with m.State("Read Stream"):
                 with m.If(self.finished):
-                    m.next = "Finish"
+                    m.d.comb += self.done.eq(1)
+                    m.next = "Idle"
             with m.State("Skip Rows"):
                 with m.If(skip == 0):
                     m.d.comb += self.begin.eq(1)
@@ -110,26 +119,23 @@ class VectorControl(wiring.Component):
                             m.d.sync += norm_pass.eq(0)
                             m.next = "Next Pass"
                             with m.If(self.ends):
-                                m.next = "Finish"
+                                m.d.comb += self.done.eq(1)
+                                m.next = "Idle"
                     with m.Case(Opcode.APPEND):
                         with m.If(~self.appending):
-                            m.next = "Finish"
+                            m.d.comb += self.done.eq(1)
+                            m.next = "Idle"
                     with m.Default():
                         with m.If(self.written & self.ends):
-                            m.next = "Finish"
+                            m.d.comb += self.done.eq(1)
+                            m.next = "Idle"
             with m.State("Next Pass"):
                 m.d.comb += self.resume.eq(1)
                 m.next = "Walk"
-            with m.State("Finish"):
-                m.d.comb += self.done.eq(1)
-                m.next = "Idle"
         return m
 
     def _has(self, flag: Flag) -> Value:
         return (self.command.instruction.flags & flag.value).any()
-
-    def _last_row(self) -> Value:
-        return (self.command.instruction.opcode == Opcode.NORM) & self._has(Flag.LAST_ROW)
 
     def _operation(self, m: Module, norm_pass: Signal) -> Signal:
         """What the datapath does in this pass of this instruction."""
@@ -151,9 +157,9 @@ class VectorControl(wiring.Component):
                     m.d.comb += result.eq(Operation.ROTATE)
         return result
 
-    def _decode(self, m: Module) -> None:
+    def _decode(self, m: Module, command: Any) -> None:
         """The walk of the instruction."""
-        instruction, walk = self.command.instruction, self.walk
+        instruction, walk = command.instruction, self.walk
         geometry = GEOMETRY_LAYOUT(instruction.aux[: GEOMETRY_LAYOUT.size])
         row_wise = Signal()
         append = Signal()
@@ -167,7 +173,7 @@ class VectorControl(wiring.Component):
             walk.pitch.eq(instruction.pitch),
             walk.elements.eq(instruction.n),
             walk.limited.eq(row_wise),
-            walk.rows.eq(Mux(self._last_row(), 1, self.command.rows)),
+            walk.rows.eq(Mux(_last_row(command), 1, command.rows)),
             walk.append.eq(append),
             walk.heads.eq(Mux(row_wise, 1, geometry.kv_heads)),
             walk.queries.eq(Mux(row_wise | append, 1, geometry.group)),
@@ -177,3 +183,8 @@ class VectorControl(wiring.Component):
             walk.target.eq(instruction.dst),
             walk.target_pitch.eq(instruction.pitch),
         ]
+
+
+def _last_row(command: Any) -> Value:
+    instruction = command.instruction
+    return (instruction.opcode == Opcode.NORM) & (instruction.flags & Flag.LAST_ROW.value).any()

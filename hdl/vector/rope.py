@@ -15,6 +15,8 @@ _ONE = 0x3F80_0000
 _CONSTANT_BITS = 64
 _CONSTANT_DIGITS = ((0, 16), (16, 32), (32, 40))
 _POSITION_DIGITS = ((0, 10), (10, 20))
+_SMALL_HEADS = (4, 8)
+"""Pairs of heads that share a block, and maybe a word."""
 
 
 class RopeTable(wiring.Component):
@@ -22,7 +24,8 @@ class RopeTable(wiring.Component):
 
     phase = position x constant mod 2^40 for the first row, one constant more for each further row. One pair of one row
     a cycle: pairs x rows cycles and `latency` for the pipeline. A lookup answers two cycles after its address; pairs
-    past the last constant, and all pairs with `identity`, are (0, 1). Cost: 5 multipliers, `SineCosine`, block RAM for
+    past the last constant of a head, and all pairs with `identity`, are (0, 1). A word that has room for several small
+    heads has their pairs once for each. Cost: 5 multipliers, `SineCosine`, block RAM for
     chunk x max_head_dim / 2 pairs.
 
     Parameters
@@ -37,6 +40,7 @@ class RopeTable(wiring.Component):
     i : In(stream.Signature(W * 8)), beats of 64-bit constants
     done : Out(1)
     row : In(5), word : In, V/2 pairs of a head, identity : In(1), a lookup
+    heads_log2 : In(3), log2 of the heads that share a block
     sine, cosine : Out(ArrayLayout(32 bits, V / 2))
 
     Attributes
@@ -67,6 +71,7 @@ class RopeTable(wiring.Component):
                 "row": In(5),
                 "word": In(self.word_bits),
                 "identity": In(1),
+                "heads_log2": In(3),
                 "sine": Out(result),
                 "cosine": Out(result),
             }
@@ -114,9 +119,18 @@ class RopeTable(wiring.Component):
         m.d.comb += [
             write.addr.eq(place[part_bits:]),
             write.data.eq(Cat(sine.sine, sine.cosine).replicate(self.pairs_per_word)),
-            write.en.eq(written << place[:part_bits] if part_bits else written),
+            write.en.eq(Mux(written, self._copies(place[:part_bits]), 0)),
         ]
         m.d.sync += self.done.eq(last)
+
+    def _copies(self, place: Value) -> Value:
+        """Where in a word a pair stands, a bit each: again in each small head that the word has room for."""
+        result: Value = C(1) << place
+        for most in reversed(_SMALL_HEADS):
+            if most < self.pairs_per_word:
+                own = Cat(place[: bits_for(most)] == part % most for part in range(self.pairs_per_word))
+                result = Mux(self.pairs <= most, own, result)
+        return result
 
     def _phase(self, m: Module, valid: Value, constant: Value, first: Value) -> Signal:
         """Five cycles later: position x constant where `first`, else the phase before plus the constant."""
@@ -155,9 +169,11 @@ class RopeTable(wiring.Component):
         m.d.comb += [read.en.eq(C(1)), read.addr.eq(Cat(self.word, self.row[: self.row_bits], self.chunk))]
         for pair in range(self.pairs_per_word):
             index = Cat(C(pair, bits_for(self.pairs_per_word)), self.word)
+            # `word` has no more than the word in the head; a head of a block has 16 pairs, 8 or 4.
+            head = Cat(index[:4] & (C(BLOCK // 2 - 1, 4) >> self.heads_log2), index[4:])
             outside = Signal(name=f"outside_{pair}", reset_less=True)
             m.d.sync += [
-                outside.eq(self.identity | (index >= kept)),
+                outside.eq(self.identity | (head >= kept)),
                 self.sine[pair].eq(Mux(outside, 0, read.data[64 * pair : 64 * pair + 32])),
                 self.cosine[pair].eq(Mux(outside, _ONE, read.data[64 * pair + 32 : 64 * pair + 64])),
             ]

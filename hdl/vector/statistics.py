@@ -17,8 +17,8 @@ class RowStatistics(wiring.Component):
 
     mean = mul(sum, inv_n), or r = rsqrt(add(mul(sum, inv_n), eps)). Words come V a cycle, but a block may not begin
     earlier than `FloatAdd.latency` cycles after the one before it. Cost: the adders of `BlockSum`, an adder, a
-    multiplier and a reciprocal square root. From the last word to `done`: `BlockSum`'s tree, then 11 cycles for the
-    mean, 23 for r.
+    multiplier and a reciprocal square root. From the last word to the result: `BlockSum`'s tree, then 11 cycles for the
+    mean, 23 for r; `done` is `lead` cycles earlier.
 
     Parameters
     ----------
@@ -31,10 +31,17 @@ class RowStatistics(wiring.Component):
     mean_wanted : In(1), constant during a row
     blocks : In(12), inv_n, eps : In(32), constant during a row
     valid : In(1); i : In(ArrayLayout(32 bits, lanes))
-    done : Out(1), pulse: `mean` or `r` has its new value
+    done : Out(1), pulse: `mean` or `r` has its new value `lead` cycles later
     mean, r : Out(32), the last ones
     overflow : Out(1), a result was saturated
+
+    Attributes
+    ----------
+    lead : int
+        Cycles in which the next pass over the row begins: from `done` to where its first word meets the result.
     """
+
+    lead = 5
 
     def __init__(self, *, lanes: int) -> None:
         self.lanes = lanes
@@ -86,18 +93,20 @@ class RowStatistics(wiring.Component):
             multiply.b.eq(self.inv_n),
             root.a.eq(add.o),
         ]
-        product = delay_valid(m, complete, FloatMultiply.latency, name="product")
-        m.d.comb += with_eps.eq(product & ~self.mean_wanted)
+        averaged = delay_valid(m, complete & self.mean_wanted, FloatMultiply.latency, name="averaged")
+        product = delay_valid(m, complete & ~self.mean_wanted, FloatMultiply.latency, name="product")
+        m.d.comb += with_eps.eq(product)
         deviation = delay_valid(m, with_eps, FloatAdd.latency, name="deviation")
         rooted = delay_valid(m, deviation, ReciprocalSqrt.latency, name="rooted")
 
-        averaged = product & self.mean_wanted
         with m.If(averaged):
             m.d.sync += self.mean.eq(multiply.o)
         with m.If(rooted):
             m.d.sync += self.r.eq(root.o)
+        mean_soon = delay_valid(m, complete & self.mean_wanted, FloatMultiply.latency - self.lead, name="mean_soon")
+        root_soon = delay_valid(m, deviation, ReciprocalSqrt.latency - self.lead, name="root_soon")
         m.d.sync += [
-            self.done.eq(averaged | rooted),
-            self.overflow.eq(((summed | deviation) & add.overflow) | (product & multiply.overflow)),
+            self.done.eq(mean_soon | root_soon),
+            self.overflow.eq(((summed | deviation) & add.overflow) | ((averaged | product) & multiply.overflow)),
         ]
         return m

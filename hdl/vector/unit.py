@@ -116,6 +116,7 @@ class VectorUnit(wiring.Component):
             rope.row.eq(walker.row),
             rope.word.eq(walker.word),
             rope.identity.eq(walker.identity),
+            rope.heads_log2.eq(control.walk.rope_log2),
         ]
 
     def _scratchpad(self, m: Module, control: VectorControl, walker: Walker, datapath: Datapath) -> None:

@@ -157,7 +157,7 @@ class Walker(wiring.Component):
             self.valid.eq(issue),
             self.ends.eq(issue & ends_block & ~self.repeat),
             self.address.eq(address),
-            self.mask.eq(self._mask(m, issue, ends_row, Cat(C(0, bits_for(self.lanes)), word), sub)),
+            self.mask.eq(self._mask(m, issue, ends_row, word, sub)),
             self.row.eq(row),
             self.identity.eq(value),
             self.word.eq(self._rope_word(word, block)),
@@ -261,20 +261,23 @@ class Walker(wiring.Component):
             m.d.sync += [bank.eq(0), first_bank.eq(0), offset.eq(0), first_offset.eq(0), head_start.eq(walk.target)]
         return bank, target
 
-    def _mask(self, m: Module, issue: Value, ends_row: Value, element: Value, sub: Signal) -> Signal:
-        """Lanes below the row's number of elements, in words of the sub-head; `element`: of the block, the first."""
+    def _mask(self, m: Module, issue: Value, ends_row: Value, word: Signal, sub: Signal) -> Signal:
+        """Lanes below the row's number of elements that are the sub-head's."""
         walk = self.walk
         left = Signal(20)
         with m.If(issue):
             m.d.sync += left.eq(Mux(ends_row, walk.elements, Mux(left > self.lanes, left - self.lanes, 0)))
         with m.If(self.start):
             m.d.sync += left.eq(walk.elements)
-        own = Signal()
-        # A block holds 2**k sub-heads: the k top bits of the element's index say which.
-        m.d.comb += own.eq((Cat(element, C(0, 1)) >> (5 - walk.sub_heads_log2)[:3]) == sub)
+        # A block holds 2**k sub-heads, of 8 elements at least: the k top bits of an element's index in it say which.
+        step = min(self.lanes, 8)
         mask = Signal(self.lanes)
-        for lane in range(self.lanes):
-            m.d.comb += mask[lane].eq(own & (~walk.limited | (left > lane)))
+        for first in range(0, self.lanes, step):
+            own = Signal(name=f"own_{first}")
+            element = Cat(C(first, bits_for(self.lanes)), word, C(0, 1))
+            m.d.comb += own.eq((element >> (5 - walk.sub_heads_log2)[:3]) == sub)
+            for lane in range(first, first + step):
+                m.d.comb += mask[lane].eq(own & (~walk.limited | (left > lane)))
         return mask
 
     def _rope_word(self, word: Signal, block: Signal) -> Value:

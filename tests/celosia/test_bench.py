@@ -25,15 +25,15 @@ from ..system.support import WIDE, small_model
 PHASE = {
     *("name", "kind", "context", "cycles", "bytes", "macs", "elements", "bus_utilization", "mac_utilization"),
     *("lower_bound_cycles", "ratio", "ledger_cycles", "bus", "array", "bus_stalls", "array_stalls", "busy"),
-    *("instructions", "dram", "intervals_dropped", "mac_utilization_without_head"),
+    *("instructions", "dram", "intervals_dropped", "mac_utilization_without_head", "cycles_per_token"),
 }
 CLASS = PHASE - {"kind", "context", "ledger_cycles", "bus_stalls", "array_stalls", "busy", "instructions", "dram"}
-CLASS = CLASS - {"intervals_dropped", "mac_utilization_without_head"} | {"count", "exposed_cycles"}
+CLASS = CLASS - {"intervals_dropped", "mac_utilization_without_head", "cycles_per_token"} | {"count", "exposed_cycles"}
 
 
 @pytest.fixture(scope="module")
 def run() -> Bench:
-    return run_bench(small_model(WIDE), load_dram("ddr4"), prompts=(30, 500))
+    return run_bench(small_model(WIDE), load_dram("ddr4"), prompts=(30, 500), decodes=(15, 192))
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +92,17 @@ def test_figures_follow_from_what_was_counted(result):
     assert 0.5 < product["mac_utilization"] < 1
     softmax = next(phase for phase in result["phases"] if phase["name"] == "softmax")
     assert 0 < softmax["cycles"] < softmax["ledger_cycles"]
+
+
+def test_decode_steps_one_after_the_other(result):
+    assert {"name": "decode@1-192", "kind": "decode", "reason": "the context has 192 positions"} in result["skipped"]
+    phases = {phase["name"]: phase for phase in result["phases"]}
+    one, many = phases["decode@16"], phases["decode@1-15"]
+    assert one["cycles_per_token"] == one["cycles"]
+    assert many["cycles_per_token"] == many["cycles"] / 15 == pytest.approx(one["cycles"], rel=0.1)
+    head, heads = (next(e for e in phase["instructions"] if e["name"] == "MATMUL (head)") for phase in (one, many))
+    assert (heads["count"], heads["macs"]) == (15 * head["count"], 15 * head["macs"])
+    assert all(phase["cycles_per_token"] is None for phase in result["phases"] if phase["kind"] != "decode")
 
 
 def test_what_is_fused_stands_beside_the_bare_products(result):

@@ -20,13 +20,14 @@ from celosia.hdl.arithmetic.multiply import FloatMultiply
 from celosia.hdl.arithmetic.reciprocal import Reciprocal, ReciprocalSqrt
 from celosia.hdl.arithmetic.sine import SineCosine
 from celosia.hdl.interfaces import Interfaces
+from celosia.hdl.matrix import writer
 from celosia.hdl.matrix.accumulator import AccumulatorArray
 from celosia.hdl.matrix.dot import DotArray
 from celosia.hdl.matrix.engine import Engine
-from celosia.hdl.matrix.writer import ResultWriter
 from celosia.hdl.stream.reader import longest_burst
 from celosia.hdl.vector.gate import ActivationFactor
 from celosia.hdl.vector.quantizer import Quantizer
+from celosia.hdl.vector.statistics import RowStatistics
 
 from .models import random_config
 
@@ -80,8 +81,9 @@ def test_latencies_are_those_of_the_hardware() -> None:
         "SINE": SineCosine,
     }
     assert {name: getattr(timing, name) for name in blocks} == {name: block.latency for name, block in blocks.items()}
+    assert RowStatistics.lead == timing.LEAD
     assert AccumulatorArray.distance == timing.HAZARD
-    assert ResultWriter.latency + 2 == timing.WRITE
+    assert (timing.PLAIN, timing.ONE_SUM, timing.TWO_SUMS) == (writer.PLAIN, writer.ONE_SUM, writer.TWO_SUMS)
     for products in (1, 2):
         assert DotArray(rows=1, channels=2, activation_bits=9, products_per_dsp=products).latency == timing.DOT
 
@@ -109,7 +111,7 @@ def test_decode_is_bound_by_the_bus_and_prompts_by_the_array() -> None:
     for part in (step.decode_classes, prompt.prefill_classes):
         for load in part.values():
             assert load.count > 0
-            assert load.cycles > 0
+            assert load.cycles >= 0
 
 
 def test_macs_are_those_of_the_matrices() -> None:

@@ -28,9 +28,12 @@ from celosia.sim.cache import cache_root, cached_build, content_key
 from celosia.sim.toolchain import Toolchain, find_toolchain, require_libpython
 
 from .bench import PARAMETERS_VARIABLE
+from .netlist import cell_models, netlist
 
 SEED_VARIABLE = "CELOSIA_SEED"
 WAVES_VARIABLE = "CELOSIA_WAVES"
+NETLIST_VARIABLE = "CELOSIA_NETLIST"
+"""A family: benches run on the netlist of that, instead of the design (``pytest --netlist FAMILY``)."""
 WAIVERS = Path(sim.__file__).with_name("waivers.vlt")
 TOP = "top"
 # Optimizing costs more than it saves in runs of a few thousand cycles; long benches pass `optimize=True`.
@@ -54,6 +57,7 @@ def run_bench(
     seed: int | None = None,
     public: Sequence[tuple[str, str]] = (),
     optimize: bool = False,
+    family: str | None = None,
 ) -> None:
     """Run the cocotb tests of a module on a component and raise if one fails.
 
@@ -73,6 +77,8 @@ def run_bench(
         Verilog names inside the design that the bench reads too. Each slows the simulation.
     optimize : bool
         Compile for speed of simulation (worth it above some 100,000 cycles) instead of speed of compilation.
+    family : str or None
+        Run on the netlist of a family (`netlist.FAMILIES`); ``pytest --netlist FAMILY`` overrides None.
 
     Raises
     ------
@@ -84,9 +90,11 @@ def run_bench(
         If the machine lacks Verilator, a compiler or a shared libpython.
     """
     seed = _choose_seed(name, seed)
-    print(f"bench {name}: seed {seed} (replay: pytest --seed {seed})")
+    family = family or os.environ.get(NETLIST_VARIABLE)
+    design = f"netlist ({family}) of bench" if family else "bench"
+    print(f"{design} {name}: seed {seed} (replay: pytest --seed {seed})")
     waves = os.environ.get(WAVES_VARIABLE)
-    build = build_bench(component, public=public, optimize=optimize, waves=waves is not None)
+    build = build_bench(component, public=public, optimize=optimize, waves=waves is not None, family=family)
     with tempfile.TemporaryDirectory(prefix="celosia-bench-") as folder:
         results = Path(folder) / "results.xml"
         try:
@@ -117,23 +125,31 @@ def build_bench(
     public: Sequence[tuple[str, str]] = (),
     optimize: bool = False,
     waves: bool = False,
+    family: str | None = None,
 ) -> Path:
-    """Convert, lint and compile a component; returns the folder with the simulation, from the cache if it is there."""
+    """Convert, lint and compile a component, or its netlist; returns the folder with the simulation, from the cache if
+    it is there."""
     require_libpython()
     toolchain = find_toolchain()
     converted = component if isinstance(component, str) else verilog.convert(component, name=TOP, emit_src=False)
     source = NO_BITS.sub("", converted)
-    visible = _control_file(source, public)
     arguments = ["--no-public-flat-rw", "-CFLAGS", _COMPILE_FLAGS[optimize]]
+    cells = ""
+    if family:
+        source = netlist(source, TOP, family)
+        cells, found = cell_models(family)
+        arguments += ["-Wno-fatal", "-Wno-lint", *found]
+    visible = _control_file(source, public)
     # The simulation is linked against cocotb's libraries where they are, so their folder counts.
     libraries = [cocotb.__version__, str(cocotb_tools.config.libs_dir)]
     variant = json.dumps([arguments, waves, toolchain.version, toolchain.make_flags, libraries])
-    key = content_key(source, visible, WAIVERS.read_bytes(), variant)
+    key = content_key(source, cells, visible, WAIVERS.read_bytes(), variant)
 
     def build(folder: Path) -> None:
-        (folder / "top.v").write_text(source)
+        (folder / "top.v").write_text(source + cells)
         (folder / "public.vlt").write_text(visible)
-        lint(folder / "top.v", toolchain=toolchain)
+        if not family:  # what Yosys writes is not ours to tidy
+            lint(folder / "top.v", toolchain=toolchain)
         _with_runtime(folder, content_key(variant), lambda: _compile(folder, arguments, waves, toolchain))
 
     return cached_build("bench", key, build)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from itertools import repeat
+from itertools import chain, repeat
 from random import Random
 from typing import Any
 
@@ -20,6 +20,7 @@ from celosia.driver.device import Job
 from celosia.driver.golden_accelerator import GoldenAccelerator
 from celosia.driver.registers import RegisterAccelerator
 from celosia.golden.records import Retired
+from celosia.hdl.control.trace import QUEUES
 from celosia.sim.rtl import Writes, memory_bytes_for
 from tests.harness.bench import Bench, bench_parameters, bench_random
 
@@ -65,7 +66,7 @@ class Tracer:
 
     def __init__(self, dut: Any, chunks: int) -> None:
         self.dut, self.chunks = dut, range(chunks)
-        self.retired: list[Writes] = []
+        self._retired: list[list[Writes]] = [[] for _ in self.chunks]
         ports = {"spm": "spm_0", "am": "am", "kv": "kv"}
         self._bytes = {name: -(-len(getattr(dut, f"trace_{port}_data")) // 8) for name, port in ports.items()}
         self._lists: list[dict[str, list[tuple[Any, ...]]]] = [{name: [] for name in ports} for _ in self.chunks]
@@ -82,9 +83,16 @@ class Tracer:
                 self._keep(self._port("am_chunk"), "am", "am", "address", "mask")
             if self._port("kv_en"):
                 self._keep(self._port("kv_chunk"), "kv", "kv")
-            for chunk in self.chunks:
-                if self._port(f"{chunk}_retired"):
-                    self._retire(chunk)
+            for queue in QUEUES:
+                if self._port(f"{queue}_retired"):
+                    self._retire(queue)
+
+    def take(self) -> list[Writes]:
+        """What was written since the last call, chunk by chunk."""
+        taken = list(chain.from_iterable(self._retired))
+        for retired in self._retired:
+            retired.clear()
+        return taken
 
     def _port(self, name: str) -> int:
         return int(getattr(self.dut, f"trace_{name}").value)
@@ -93,14 +101,14 @@ class Tracer:
         data = np.frombuffer(self._port(f"{port}_data").to_bytes(self._bytes[name], "little"), np.uint8)
         self._lists[chunk][name].append((*(self._port(f"{port}_{field}") for field in fields), data))
 
-    def _retire(self, chunk: int) -> None:
+    def _retire(self, queue: str) -> None:
+        chunk, *place = (self._port(f"{queue}_retired_{name}") for name in ("chunk", "index", "layer", "pass"))
         arrays = []
         for name, fields in (("spm", ("address", "mask")), ("am", ("address", "banks")), ("kv", ())):
             layout = np.dtype([*((field, "<u4") for field in fields), ("data", "u1", (self._bytes[name],))])
             arrays.append(np.array(self._lists[chunk][name], layout))
             self._lists[chunk][name].clear()
-        index, layer, number = (self._port(f"{chunk}_{name}") for name in ("index", "layer", "pass"))
-        self.retired.append(Writes(index, layer, number, 0, *arrays))
+        self._retired[chunk].append(Writes(*place, 0, *arrays))
 
 
 def _stall(random: Random, share: float) -> Any:
@@ -142,12 +150,11 @@ async def computes_what_the_golden_machine_computes(dut: Any) -> None:
         result = await bridge(rtl.run)(job)
         expected = golden.run(job)
         comparison = Comparison(compiled)
-        comparison.compare(retired, tracer.retired)
+        comparison.compare(retired, tracer.take())
         comparison.compare_results(expected, result)
         assert comparison.bit_exact, str(comparison.mismatch)
         assert comparison.tensors > 90
         retired.clear()
-        tracer.retired.clear()
     after = device.read_memory(0, size)
     assert np.array_equal(after[: len(golden.machine.memory)], golden.machine.memory)
     assert (after[len(golden.machine.memory) :] == POISON).all()

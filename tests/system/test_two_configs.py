@@ -7,6 +7,7 @@ import pytest
 
 from celosia.arch.config import AcceleratorConfig
 from celosia.arch.isa import Flag, Instruction, Opcode
+from celosia.compare import attributed
 from celosia.driver.device import Job
 from celosia.golden.records import TensorWrite
 
@@ -35,7 +36,7 @@ def _run(config: AcceleratorConfig, changes: dict[str, Any], chunk: int = 0) -> 
     result = pair.run(Job(0, 0, tokens(LENGTH), STEPS, chunk=chunk))
     rows: Rows = {}
     recording, numbers = pair.recordings[0], _numbers(pair.compiled.program)
-    written = {(w.pass_index, w.index, w.layer): w.scratchpad for w in recording.writes}
+    written = {(w.pass_index, w.index, w.layer): w.scratchpad for w in attributed(pair.compiled, recording.writes)}
     for retired in recording.retired:
         for tensor in retired.tensors:
             if tensor.kind == "spm":

@@ -36,7 +36,7 @@ CASES = [
     ("vector", {"activation_words": 16}, {"hidden_dim": 192}, "vector.activation_words", 24),
     ("vector", {"parameter_words": 16}, {"dim": 160}, "vector.parameter_words", 20),
     ("vector", {"max_head_dim": 32}, {"head_dim": 40}, "vector.max_head_dim", 64),
-    ("vector", {"lanes": 16}, {"head_dim": 40}, "vector.lanes", 8),
+    ("vector", {"lanes": 16}, {"head_dim": 20}, "vector.lanes", 4),
     ("cache", {"tail_words": 4}, {}, "cache.tail_words", 8),
     ("array", {"formats": ("Q4_1",)}, {}, "array.formats", ("Q8_0", "Q4_1")),
     ("control", {"program_words": 16}, {}, "control.program_words", 26),

@@ -101,19 +101,20 @@ def _chunk(instruction: Instruction) -> Flag:
 
 
 def _plain(instruction: Instruction) -> Instruction:
-    return replace(instruction, flags=instruction.flags & ~Flag.SECOND)
+    return replace(instruction, flags=instruction.flags & ~(Flag.SECOND | Flag.BESIDE))
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_programs(name: str) -> None:
-    """They fit their page; both chunks have the same instructions in the same order; only LOADs moved."""
+    """They fit their page; both chunks have the same instructions in the same order, but for LOADs."""
     one, two = _compile(name)
     assert len(two.program) * 32 <= 4096
-    body = [
-        i for i in two.program if i.opcode not in (Opcode.LOOP, Opcode.NEXT, Opcode.END) and Flag.HEAD not in i.flags
-    ]
-    first = [i for i in body if not _chunk(i)]
-    assert first == [_plain(i) for i in body if _chunk(i)]
+    outside = (Opcode.LOAD, Opcode.LOOP, Opcode.NEXT, Opcode.END)
+    body = [i for i in two.program if i.opcode not in outside and Flag.HEAD not in i.flags]
+    assert [_plain(i) for i in body if not _chunk(i)] == [_plain(i) for i in body if _chunk(i)]
+    for chunk in (Flag(0), Flag.SECOND):
+        loads = [i for i in two.program if i.opcode is Opcode.LOAD and _chunk(i) == chunk and Flag.HEAD not in i.flags]
+        assert len(loads) == sum(i.opcode is Opcode.LOAD and Flag.HEAD not in i.flags for i in one.program)
     assert _without_loads(one) == _without_loads(two)
     loops = [i for i in two.program if i.opcode is Opcode.LOOP]
     assert len(loops) == {"three runs of layers": 3, "two runs of layers, biases": 2}.get(name, 1)
@@ -182,15 +183,18 @@ def test_every_gain_and_bias_is_found(name: str) -> None:
     assert all(copy >= 0 for read in expected for _, copy, _ in read)
 
 
-def test_gains_come_before_the_products_of_their_own_chunk() -> None:
-    """Where no product reads the parameter memory; behind the other chunk's products, the norm would wait for them."""
+def test_gains_come_behind_the_products_of_the_first_chunk() -> None:
+    """Where no product reads the parameter memory; behind the second chunk's products, the norm would wait for them."""
     _, two = _compile("llama")
     order = [two.program[index] for index, _ in _executed(two.program)]
-    for second in (Flag(0), Flag.SECOND):
-        mine = [i for i in order if i.flags & Flag.SECOND == second and Flag.HEAD not in i.flags]
-        norms = [index for index, i in enumerate(mine) if i.opcode is Opcode.NORM]
-        before = [mine[index - 1].opcode for index in norms[1:]]
-        assert before == [Opcode.MATMUL] * len(before)
+    loads = [index for index, i in enumerate(order) if i.opcode is Opcode.LOAD and Flag.HEAD not in i.flags]
+    first = [index for index in loads if not _chunk(order[index])]
+    assert [index + 1 for index in first] == [index for index in loads if _chunk(order[index])]
+    for index in first[1:]:
+        assert Flag.BESIDE in order[index].flags
+        assert (order[index - 1].opcode, _chunk(order[index - 1])) == (Opcode.MATMUL, Flag(0))
+        following = next(i for i in order[index + 2 :] if i.opcode in (Opcode.MATMUL, Opcode.ATTEND))
+        assert (following.opcode, _chunk(following)) == (Opcode.MATMUL, Flag.SECOND) or Flag.HEAD in following.flags
 
 
 def test_a_program_that_does_not_fit_names_the_field() -> None:

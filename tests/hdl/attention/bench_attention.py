@@ -28,8 +28,7 @@ class _Scratchpad:
         """Nothing to drive."""
 
     def sample(self) -> None:
-        """Take writes and the pulse of `done`."""
-        self.done += int(self.dut.done.value)
+        """Take writes and the pulse of `done`, which may come with the last one."""
         if int(self.dut.spm__en.value):
             assert not self.done, "written after done"
             address, mask = int(self.dut.spm__address.value), int(self.dut.spm__mask.value)
@@ -37,6 +36,7 @@ class _Scratchpad:
             for lane in range(self.lanes):
                 if mask >> lane & 1:
                     self.elements[address * self.lanes + lane] = word >> 32 * lane & 0xFFFF_FFFF
+        self.done += int(self.dut.done.value)
 
 
 async def _attend(bench: Bench, problem: Problem, ports: dict[str, Any], engine: EngineModel, spm: _Scratchpad) -> int:
@@ -44,14 +44,18 @@ async def _attend(bench: Bench, problem: Problem, ports: dict[str, Any], engine:
     payload, exponents = problem.stream()
     bench.dut.position.value = problem.shape.position % 32
     bench.dut.head_blocks.value = problem.blocks
-    ports["i_kv"].send(problem.tail_blocks())
-    await bench.until(lambda: ports["i_kv"].idle)
+    bench.dut.settled.value = 0
     engine.activations = problem.activation_words()
     spm.elements, spm.done = {}, 0
     ports["i_payload"].send(payload)
     ports["i_exponents"].send(exponents)
     start = bench.cycle
     ports["i"].send([problem.command()])
+    # The chunk's own keys and values come when it is on its way.
+    await bench.cycles(bench.random.choice([0, 5, 200]))
+    ports["i_kv"].send(problem.tail_blocks())
+    await bench.until(lambda: ports["i_kv"].idle)
+    bench.dut.settled.value = 1
     await bench.until(lambda: spm.done > 0)
     assert spm.done == 1
     cycles = bench.cycle - start

@@ -16,6 +16,8 @@ NARROW = {"rows": 2, "channels": 1, "lanes": 2, "bus": 64, "lag": 1, "chunk": 4,
 WIDE = {"rows": 4, "channels": 4, "lanes": 2, "bus": 512, "lag": 2, "chunk": 8, "bits": 8}
 SINGLE = {"rows": 1, "channels": 2, "lanes": 4, "bus": 256, "lag": 3, "chunk": 2, "bits": 9}
 # Outputs leave four times as slowly as the array and the softmax make them.
+# A word of the scratchpad holds several heads.
+FLAT = {"rows": 2, "channels": 4, "lanes": 16, "bus": 128, "lag": 1, "chunk": 4, "bits": 9}
 TALL = {"rows": 8, "channels": 2, "lanes": 8, "bus": 64, "lag": 1, "chunk": 8, "bits": 9}
 
 
@@ -54,6 +56,15 @@ SHAPES = {
             _shape(1, 2, 8, 8, 40, 2, 2),
             _shape(1, 4, 40, 5, 64, 1, 30),
             _shape(1, 5, 32, 8, 17, 2, 2),  # tiles that some row groups of a pass see, all of them, or none
+        ],
+    ),
+    "flat": (
+        FLAT,
+        [
+            _shape(2, 2, 8, 4, 28, 1, 1),
+            _shape(1, 3, 12, 3, 33, 2, 3),  # heads that begin in one word and end in the next
+            _shape(1, 2, 20, 1, 64, 1),
+            _shape(2, 1, 40, 2, 5, 1, 2),
         ],
     ),
     "tall": (

@@ -21,6 +21,9 @@ UNIT_PORTS = (
 )
 
 
+CONTROL = ("done", "settled", "clear", "waiting", "overflow")
+
+
 class AttentionWithTail(wiring.Component):
     """`AttentionUnit` and `TailBuffer`; `i_kv` fills the buffer."""
 
@@ -29,7 +32,7 @@ class AttentionWithTail(wiring.Component):
         self.unit = AttentionUnit(interfaces=interfaces)
         tail = tail_ports(interfaces)
         super().__init__(
-            {name: self.unit.signature.members[name] for name in (*UNIT_PORTS, "done", "clear", "waiting", "overflow")}
+            {name: self.unit.signature.members[name] for name in (*UNIT_PORTS, *CONTROL)}
             | {
                 "i_kv": In(stream.Signature(interfaces.kv_block)),
                 "position": In(5),
@@ -55,6 +58,7 @@ class AttentionWithTail(wiring.Component):
             tail.position.eq(self.position),
             tail.head_blocks.eq(self.head_blocks),
             unit.clear.eq(self.clear),
+            unit.settled.eq(self.settled),
             self.done.eq(unit.done),
             self.waiting.eq(unit.waiting),
             self.overflow.eq(unit.overflow),
@@ -91,6 +95,7 @@ class MergerWithTail(wiring.Component):
         m.d.comb += [
             tail.enable.eq(1),
             merger.rows.eq(self.rows),
+            merger.settled.eq(1),
             merger.page_done.eq(self.page_done),
         ]
         return m

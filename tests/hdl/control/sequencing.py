@@ -29,7 +29,8 @@ QUEUE_OF = {unit: queue for queue, units in QUEUES.items() for unit in units}
 class Command:
     """A command that a unit took.
 
-    start, end: cycles; the page writer's has no end of its own. over: the unit has said that it is done.
+    start, end: cycles; the page writer's has no end of its own. over: the unit has said that it is done. settled: when
+    it was said of one of the engine's queue that all before it in its chunk are done.
     """
 
     unit: str
@@ -38,6 +39,7 @@ class Command:
     start: int
     end: int = 0
     over: bool = False
+    settled: int | None = None
 
     @property
     def chunk(self) -> int:
@@ -132,14 +134,17 @@ class Machine:
         if int(dut.sample.value):
             sample = Sample(int(dut.best.value), int(dut.sample_index.value), int(dut.sampled.value), cycle)
             self.samples.append(sample)
-        for chunk, retired in enumerate(unpack(data.ArrayLayout(RETIRED, CHUNKS), int(dut.retired.value))):
+        for retired in unpack(data.ArrayLayout(RETIRED, len(QUEUES)), int(dut.retired.value)):
             if retired["valid"]:
-                self.retired[chunk].append(Retirement(retired["index"], retired["layer"], retired["pass"], cycle))
+                retirement = Retirement(retired["index"], retired["layer"], retired["pass"], cycle)
+                self.retired[retired["chunk"]].append(retirement)
         active = int(dut.active.value)
         oldest = {QUEUE_OF[command.unit]: command for command in reversed(self.running)}
         for queue, command in oldest.items():
             assert active >> UNITS.index(command.unit) & 1, f"{command.unit} runs and is not active"
             assert int(getattr(dut, f"chunk_{queue}").value) == command.chunk
+        if "engine" in oldest and oldest["engine"].settled is None and int(dut.engine_settled.value):
+            oldest["engine"].settled = cycle
         if int(dut.waits_for_write.value):
             assert not self.running, f"waits for writes while {self.running} run"
         self.overlaps += {command.chunk for command in oldest.values()} == set(range(CHUNKS))
@@ -167,10 +172,9 @@ class Machine:
                 assert int(dut.busy.value)
                 command = Command(unit, context.pop("instruction"), context, cycle)
                 for other in self.running:
-                    both = f"{unit} begins while {other.unit} runs"
-                    assert other.chunk != command.chunk, f"{both}, both for chunk {command.chunk}"
                     products = unit == other.unit == PIPELINED
-                    assert products or QUEUE_OF[other.unit] != QUEUE_OF[unit], f"{both}, both of one queue"
+                    both = f"{unit} begins while {other.unit} runs, both of one queue"
+                    assert products or QUEUE_OF[other.unit] != QUEUE_OF[unit], both
                 self.commands[unit].append(command)
                 if unit == "cache":
                     # In order, and so late that passes go by.

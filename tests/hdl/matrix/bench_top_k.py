@@ -7,7 +7,7 @@ from typing import Any
 
 import cocotb
 
-from celosia.hdl.matrix.top_k import CANDIDATE
+from celosia.hdl.matrix.top_k import CANDIDATE, candidates_layout, top_k_latency
 from tests.harness.bench import Bench, bench_parameters
 from tests.harness.layouts import unpack
 
@@ -24,7 +24,8 @@ async def keeps_the_best(dut: Any) -> None:
     parameters = bench_parameters()
     depth = parameters["depth"]
     bench = await Bench.start(dut)
-    source = bench.source("i", shape=CANDIDATE, stall=parameters["stall"])
+    at_once = parameters["at_once"]
+    source = bench.source("i", shape=candidates_layout(at_once), stall=parameters["stall"])
     for count in (depth, 1, 300, depth + 1, 40):
         dut.restart.value = 1
         await bench.cycles(1)
@@ -33,10 +34,20 @@ async def keeps_the_best(dut: Any) -> None:
             *CORNERS,
             *(bench.random.getrandbits(1) << 31 | bench.random.randint(1 << 23, 0x7F7F_FFFF) for _ in range(3)),
         ]
-        values = [bench.random.choice(few) for _ in range(count)]
-        source.send({"value": value, "id": 7 * i + 3} for i, value in enumerate(values))
+        values = [bench.random.choice(few)]
+        while len(values) < count:
+            values.append(values[-1] if bench.random.random() < 0.4 else bench.random.choice(few))
+        places = [{"there": 1, "value": value, "id": 7 * i + 3} for i, value in enumerate(values)]
+        # The last ones, and now and then one in between, come alone.
+        groups: list[list[dict[str, int]]] = []
+        while places:
+            size = at_once if bench.random.random() < 0.8 else 1
+            group, places = places[:size], places[size:]
+            nobody = {"there": 0, "value": 0x7F7F_FFFF, "id": 1}
+            groups.append([*group, *[nobody] * (at_once - len(group))])
+        source.send(groups)
         await bench.until(lambda: source.idle)
-        await bench.cycles(2)
+        await bench.cycles(top_k_latency(at_once))
         best = sorted(range(count), key=lambda i: (-number(values[i]), i))[:depth]
         expected = [{"value": values[i], "id": 7 * i + 3} for i in best]
         expected += [{"value": 0, "id": 0}] * (depth - len(expected))

@@ -169,7 +169,9 @@ def chosen_format(unit: Unit) -> WeightFormat:
 
 @cocotb.test()
 async def writes_results(dut: Any) -> None:
-    """Plain, bias, residual, both, LAST_ROW; rows below, at and above R; the stream runs into the next instruction."""
+    """Plain, bias, residual, both, LAST_ROW, several of a kind; rows below, at and above R; channels that fill no word;
+    the stream runs into the next instruction.
+    """
     unit = await start(dut)
     chunk, lanes = unit.layouts.config.vector.chunk, unit.layouts.lanes
     plans = [
@@ -179,18 +181,28 @@ async def writes_results(dut: Any) -> None:
         (Flag.BIAS | Flag.RESIDUAL, 32, 4, chunk),
         (Flag.LAST_ROW | Flag.BIAS, 64, 2, chunk),
         (Flag(0), 32, 2, 1),
+        (Flag(0), 45, 1, chunk),
+        (Flag(0), 32, 1, 1),
+        (Flag(0), 31, 1, 1),
+        (Flag.RESIDUAL, 70, 1, 2),
+        (Flag.RESIDUAL, 1, 1, chunk),
+        (Flag.RESIDUAL | Flag.BIAS, 33, 1, 1),
+        (Flag.RESIDUAL | Flag.BIAS, 97, 1, 1),
     ]
     matmuls = []
-    for number, (flags, n, k, rows) in enumerate(plans):
+    dst = 0
+    for flags, n, k, rows in plans:
         src = unit.random.randrange(64 - k * chunk) if k * chunk < 64 else 0
-        dst = number * 160 + unit.random.randrange(8)
+        dst += unit.random.randrange(8)
         matmuls.append(Matmul(chosen_format(unit), flags, n, k, rows, src, dst))
+        dst += rows * -(-n // 32) * 32 // lanes
+    assert dst <= MEMORY_WORDS
     queued = [(matmul, unit.queue(matmul)) for matmul in matmuls]
     for matmul, weights in queued:
         await unit.finish()
         for row, values in enumerate(unit.reference(matmul, weights)):
-            base = matmul.dst * lanes + row * matmul.n
-            for channel, value in enumerate(values):
+            base = matmul.dst * lanes + row * -(-matmul.n // 32) * 32
+            for channel, value in enumerate(values[: matmul.n]):
                 old = unit.scratchpad[base + channel] if matmul.flags & Flag.RESIDUAL else 0
                 unit.scratchpad[base + channel] = add(old, value, 0)[0]
     await unit.check_scratchpad()

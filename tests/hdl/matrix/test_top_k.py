@@ -12,13 +12,16 @@ from tests.harness.runner import run_bench
 from .wrappers import TopKWithReady
 
 
-@pytest.mark.parametrize(("depth", "stall"), [(1, 0.0), (5, 0.0), (8, 0.4)])
-def test_top_k(depth: int, stall: float) -> None:
+@pytest.mark.parametrize(
+    ("depth", "at_once", "stall"),
+    [(1, 1, 0.0), (5, 1, 0.0), (8, 1, 0.4), (1, 2, 0.0), (2, 2, 0.4), (3, 2, 0.0), (8, 2, 0.4)],
+)
+def test_top_k(depth: int, at_once: int, stall: float) -> None:
     run_bench(
-        TopKWithReady(depth=depth),
+        TopKWithReady(depth=depth, at_once=at_once),
         "tests.hdl.matrix.bench_top_k",
-        name=f"top_k-depth{depth}",
-        parameters={"depth": depth, "stall": stall},
+        name=f"top_k-depth{depth}-at-once{at_once}",
+        parameters={"depth": depth, "at_once": at_once, "stall": stall},
     )
 
 
@@ -26,3 +29,9 @@ def test_top_k(depth: int, stall: float) -> None:
 def test_top_k_depth_wrong(depth: int) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(f'TopK: depth must be from 1 to 64, not {depth!r}')}$"):
         TopK(depth=depth)
+
+
+@pytest.mark.parametrize("at_once", [0, 3])
+def test_top_k_at_once_wrong(at_once: int) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(f'TopK: at_once must be 1 or 2, not {at_once!r}')}$"):
+        TopK(depth=4, at_once=at_once)

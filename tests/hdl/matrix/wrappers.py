@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from celosia.hdl.interfaces import COMMAND, Interfaces
 from celosia.hdl.matrix import Engine, MatrixUnit, TopK
-from celosia.hdl.matrix.top_k import CANDIDATE
+from celosia.hdl.matrix.top_k import CANDIDATE, candidates_layout
 
 MEMORY_WORDS = 1024
 
@@ -152,11 +152,11 @@ class MatrixUnitWithMemories(wiring.Component):
 class TopKWithReady(wiring.Component):
     """`TopK` with the ready that a top-level stream needs."""
 
-    def __init__(self, *, depth: int) -> None:
-        self.depth = depth
+    def __init__(self, *, depth: int, at_once: int) -> None:
+        self.depth, self.at_once = depth, at_once
         super().__init__(
             {
-                "i": In(stream.Signature(CANDIDATE)),
+                "i": In(stream.Signature(candidates_layout(at_once))),
                 "restart": In(1),
                 "candidates": Out(data.ArrayLayout(CANDIDATE, depth)),
                 "count": Out(range(depth + 1)),
@@ -165,7 +165,7 @@ class TopKWithReady(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.top_k = top_k = TopK(depth=self.depth)
+        m.submodules.top_k = top_k = TopK(depth=self.depth, at_once=self.at_once)
         m.d.comb += [
             self.i.ready.eq(1),
             top_k.i.valid.eq(self.i.valid),

@@ -37,7 +37,8 @@ def _matmul(config: AcceleratorConfig, random: Random, first: int, flags: Flag) 
 def _operand(config: AcceleratorConfig, random: Random, first: int, flags: Flag = Flag(0)) -> Instruction:
     kind = random.choice([Opcode.LOAD, Opcode.ROPE_TABLE, Opcode.MATMUL, Opcode.MATMUL, Opcode.NORM])
     if kind is Opcode.MATMUL:
-        return _matmul(config, random, first, flags)
+        return _matmul(config, random, first, flags | random.choice((Flag(0), Flag.BESIDE)))
+    flags |= random.choice((Flag(0), Flag(0), Flag.BESIDE))
     return Instruction(kind, flags=flags, n=32 * random.randint(1, 3), k=1, **_place(config, random, first))
 
 

@@ -1,0 +1,101 @@
+"""Netlists in the place of their designs, in the same benches: some of them, in seconds each.
+
+Any other bench does it with ``pytest --netlist ecp5`` or ``--netlist generic``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+
+from celosia.arch.config import load_config
+from celosia.boards.errors import SynthesisError
+from celosia.boards.units import find_unit
+from celosia.hdl.verilog import component_verilog
+from tests.harness import runner
+from tests.harness.example import PairAdder
+from tests.harness.netlist import netlist, prove_equal
+from tests.harness.runner import NETLIST_VARIABLE, TOP, BenchFailed, run_bench
+from tests.hdl.arithmetic import test_arithmetic as arithmetic
+from tests.hdl.control import test_memories as memories
+from tests.hdl.matrix import test_top_k as top_k
+from tests.hdl.vector import test_quantizer as quantizer
+
+ADDER = "tests.harness.bench_example"
+
+BENCHES: dict[str, tuple[str, Callable[[], None], tuple[str, ...]]] = {
+    "arithmetic": ("ecp5", partial(arithmetic.test_arithmetic, 500, 0.0), ("MULT18X18D", "DP16KD", "CCU2C")),
+    "quantizer": ("ecp5", partial(quantizer.test_quantizer, 2, 9, 0.3), ("TRELLIS_DPR16X4", "LUT4")),
+    "token memory": ("ecp5", memories.test_token_memory, ("DP16KD", "TRELLIS_FF")),
+    "top-k": ("generic", partial(top_k.test_top_k, 5, 0.0), ()),
+}
+"""Family, bench, and cells that the netlist has, so that their models count."""
+
+
+class Whole(wiring.Component):
+    """A unit as the top of a design."""
+
+    def __init__(self, unit: wiring.Component) -> None:
+        self.unit = unit
+        super().__init__(unit.signature)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.unit = self.unit
+        wiring.connect(m, wiring.flipped(self), self.unit)
+        return m
+
+
+@pytest.mark.parametrize("bench", BENCHES)
+def test_bench_on_a_netlist(bench: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    family, run, cells = BENCHES[bench]
+    seen: list[str] = []
+
+    def watched(*arguments: str) -> str:
+        seen.append(netlist(*arguments))
+        return seen[-1]
+
+    monkeypatch.setattr(runner, "netlist", watched)
+    monkeypatch.setenv(NETLIST_VARIABLE, family)
+    run()
+    assert [cell for cell in cells if f"{cell} " not in seen[0]] == []
+
+
+@pytest.mark.parametrize(
+    ("family", "gate", "other"), [("ecp5", r"INIT0\(16'h96aa\)", "INIT0(16'h69aa)"), ("generic", r" \^ ", " & ")]
+)
+def test_a_wrong_gate_is_found(family: str, gate: str, other: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The netlist is what is simulated: one gate of the adder changed."""
+
+    def broken(*arguments: str) -> str:
+        text, changes = re.subn(gate, other, netlist(*arguments), count=1)
+        assert changes == 1
+        return text
+
+    run_bench(PairAdder(), ADDER, name="adder", parameters={"stall": 0.0}, family=family)
+    monkeypatch.setattr(runner, "netlist", broken)
+    with pytest.raises(BenchFailed, match="adds_pairs"):
+        run_bench(PairAdder(), ADDER, name="adder", parameters={"stall": 0.0}, family=family)
+
+
+def test_another_family_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^netlist 'asic': there are generic, ecp5$"):
+        netlist("", TOP, "asic")
+
+
+@pytest.mark.parametrize("unit", ["float_add", "float_to_fixed", "saturation", "job_start"])
+def test_netlist_equals_the_design(unit: str) -> None:
+    source = component_verilog(Whole(find_unit(unit).create(load_config("ecp5"))), name=TOP)
+    prove_equal(source, netlist(source, TOP, "generic"), TOP)
+
+
+def test_an_unequal_netlist_is_found() -> None:
+    source = component_verilog(Whole(find_unit("float_to_fixed").create(load_config("ecp5"))), name=TOP)
+    gates = netlist(source, TOP, "generic").replace(" ^ ", " & ", 1)
+    with pytest.raises(SynthesisError, match="unproven"):
+        prove_equal(source, gates, TOP)
