@@ -14,9 +14,9 @@ def test_presets_span_the_arrays_and_buses() -> None:
 
 @pytest.mark.parametrize("name", preset_names())
 def test_decode_is_bound_by_the_bus_on_every_preset(name: str) -> None:
-    """Also says that every preset runs a model."""
+    """Also says that every preset runs a model. `ulx3s` has small FIFOs, to leave the block RAM to the model."""
     found = _predicted(load_config(name))
-    assert found["bus_busy"] > 0.99
+    assert found["bus_busy"] > (0.98 if name == "ulx3s" else 0.99)
     assert 0 < found["array_busy"] <= 1
 
 
