@@ -242,7 +242,7 @@ class Derived:
         macs: multiply-accumulates per cycle.
         softmax_quantizers: blocks of V against which a row's probabilities are quantized at once: 2 where one would
             hold up the array, which takes 2 x KB x 32 / C cycles for R rows of a page, K and V, and a quantizer
-            KB x 32 / V for each row.
+            KB x 32 / V for each row. A block a cycle, with V = 32, is what the memory takes.
         softmax_rows: rows in a ring between two stages of the softmax: as many as begin, one every 32 / V cycles, while
             one passes a stage.
         softmax_sums: rows whose probabilities are being summed: some 45 cycles.
@@ -336,7 +336,7 @@ def derive(config: AcceleratorConfig) -> Derived:
         accumulators=max(INTERLEAVE * row_groups, widest, 8),
         formats=tuple(WEIGHT_FORMATS[name] for name in array.formats),
         macs=array.rows * array.channels * BLOCK,
-        softmax_quantizers=2 if vector.max_head_dim > BLOCK and crowded else 1,
+        softmax_quantizers=2 if vector.max_head_dim > BLOCK and crowded and vector.lanes < BLOCK else 1,
         softmax_rows=max(4, vector.lanes),
         softmax_sums=max(8, 2 * vector.lanes),
     )

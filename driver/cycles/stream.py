@@ -144,7 +144,8 @@ class Stream:
 
         scales: share of scale beats in what comes. regions: beats of what comes.
         """
-        room, come = self.depth - self.burst, 0
+        room: float = self.depth - self.burst
+        come = 0
         for beats in regions:
             come += beats
             if come >= room:

@@ -10,6 +10,7 @@ from ...arch.formats import BLOCK
 from ..cache.tail_buffer import tail_ports
 from ..common import Queue, bits_for
 from ..interfaces import COMMAND, GEOMETRY_LAYOUT, Interfaces, ResultKind, read_port, write_port
+from ..matrix.skid import SkidBuffer
 from .merger import KvMerger
 from .micro_ops import MicroOps
 from .output import AttentionOutput
@@ -182,7 +183,10 @@ class AttentionUnit(wiring.Component):
         queues = []
         for name, follower in (("merger", merger.i), ("micro_ops", micro_ops.i), ("softmax", softmax.i_pages)):
             m.submodules[f"{name}_segments"] = queue = Queue(shape=self.shape.page_job, depth=_QUEUED_SEGMENTS)
-            connect(m, queue.o, follower)
+            # What a queue holds is late in the cycle, and the followers go far with it.
+            m.submodules[f"{name}_segment"] = segment = SkidBuffer(self.shape.page_job)
+            connect(m, queue.o, segment.i)
+            connect(m, segment.o, follower)
             queues.append(queue)
         m.d.comb += job.ready.eq(Cat(queue.i.ready for queue in queues).all())
         for queue, wanted in zip(queues, (1, 1, ~job.payload.value), strict=True):
