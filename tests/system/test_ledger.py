@@ -110,7 +110,7 @@ def test_slow_memory_is_the_cause_of_what_it_costs(compiled, whole):
     # One burst is in flight on the narrow config; on the wide one as many as its small FIFO has room for.
     assert (lost["window"] > lost["memory"]) == (compiled.config.name == "wide")
     waits = {name: slow.array_cycles()[name] - fast.array_cycles()[name] for name in ("stream", "embedding", "start")}
-    # With one burst in flight the stream's first weights come after the embedding's rows: the array waits for those alone.
+    # With one burst in flight the stream's first weights come after the embedding's rows: the array waits for them.
     assert waits["stream"] > 0 and waits["start"] > 0
     assert (waits["embedding"] > 0) == (compiled.config.name == "wide")
     assert sum(waits.values()) > 0.9 * more
