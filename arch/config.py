@@ -234,7 +234,7 @@ class Derived:
     """What follows from a legal config; every consumer reads it here and computes none of it again.
 
     Attributes:
-        bus_bytes: bytes per beat (W).
+        bus_bytes: bytes per beat (W). port_bytes: of them, those of one of the bus's ports.
         tile_beats: beats of a tile of 8-bit elements (B), also the banks of the payload FIFO.
         row_groups: chunk / rows, the passes in which a full chunk uses a tile.
         accumulators: accumulator entries, each rows x channels float32.
@@ -249,6 +249,7 @@ class Derived:
     """
 
     bus_bytes: int
+    port_bytes: int
     tile_beats: int
     row_groups: int
     accumulators: int
@@ -331,6 +332,7 @@ def derive(config: AcceleratorConfig) -> Derived:
     crowded = 5 * array.rows * array.channels > 8 * vector.lanes
     return Derived(
         bus_bytes=bus_bytes,
+        port_bytes=bus_bytes // bus.ports,
         tile_beats=array.channels * BLOCK // bus_bytes,
         row_groups=row_groups,
         accumulators=max(INTERLEAVE * row_groups, widest, 8),

@@ -40,6 +40,9 @@ head_blocks: blocks of 32 lanes per virtual head (KB). sub_heads_log2: log2 of t
 (SH > 1 only for head sizes 8 and 16, then KB = 1). head_dim: real elements per head.
 """
 
+MOST_SUB_HEADS = 4
+"""KV heads that share a block, at most."""
+
 
 class Opcode(IntEnum):
     """Macro-operations; see `docs/isa.md`."""

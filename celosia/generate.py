@@ -113,7 +113,7 @@ def memory_ports(config: AcceleratorConfig) -> dict[str, str]:
     bus = config.bus
     if bus.ports == 1:
         return {"m_axi": "AXI4 master: read id 0 stream, id 1 embedding and program; writes: KV cache"}
-    whole, part = bus.data_bits // 8, bus.data_bits // 8 // bus.ports
+    whole, part = derive(config).bus_bytes, derive(config).port_bytes
     return {
         name: f"AXI4 master: bytes {index * part} to {index * part + part - 1} of every {whole} of the memory, "
         f"at address / {bus.ports} from {index << bus.port_address_bits:#x} on"

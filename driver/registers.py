@@ -14,6 +14,8 @@ IDENTIFICATION = 0x43454C4F
 """What the ID register reads: ASCII CELO."""
 
 START, ABORT = 1, 2
+"""Bits of CONTROL."""
+
 DONE, TOKEN = 1, 2
 """Bits of INTERRUPT_ENABLE and INTERRUPT_STATUS."""
 

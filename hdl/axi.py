@@ -4,11 +4,14 @@ Members are flat, so that a port called ``m_axi`` becomes ``m_axi__araddr``, ...
 level renames them to ``m_axi_araddr``. Signatures are seen from the master.
 """
 
+from typing import Any
+
+from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 BURST_INCR = 0b01
-RESPONSE_OKAY = 0b00
+RESPONSE_OKAY, RESPONSE_DECERR = 0b00, 0b11
 
 
 def axi4_read(*, address_bits: int, data_bits: int, id_bits: int) -> wiring.Signature:
@@ -87,3 +90,10 @@ def flat_ports(prefix: str, signature: wiring.Signature, *, subordinate: bool = 
     """Members of a bus as top-level ports `prefix_member`, so that they get AXI's own names in Verilog."""
     signature = signature.flip() if subordinate else signature
     return {f"{prefix}_{name}": member for name, member in signature.members.items()}
+
+
+def connect_flat(m: Module, flat: Any, prefix: str, bus: Any) -> None:
+    """Connect a bus to ports `prefix_member` of `flat`: of the component around the bus, or of one beside it."""
+    for name, member in bus.signature.members.items():
+        port, ours = getattr(flat, f"{prefix}_{name}"), getattr(bus, name)
+        m.d.comb += port.eq(ours) if member.flow is Out else ours.eq(port)

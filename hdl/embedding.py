@@ -9,11 +9,8 @@ from ..arch.formats import BLOCK, WeightFormat
 from ..arch.isa import Status
 from ..arch.layout import Stripe
 from .arithmetic import FixedToFloat, FloatAdd
+from .common import bits_for
 from .interfaces import COMMAND, FAULT, Interfaces, auxiliary_port, read_port, write_port
-
-
-def _log2(power: int) -> int:
-    return (power - 1).bit_length()
 
 
 def _words(bits: Value, width: int) -> Array:
@@ -55,7 +52,7 @@ class RowAddress(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config, bus = self.config, self.bus_bytes
-        channel_bits = _log2(config.array.channels)
+        channel_bits = bits_for(config.array.channels)
         groups = Signal(20)
         group = Signal(20)
         width = Signal(range(INTERLEAVE + 1))
@@ -102,7 +99,7 @@ class RowAddress(wiring.Component):
             beat = Mux(part == 0, scale_beat, payload_beat + part - 1)
             m.d.sync += [
                 self.o.valid.eq(1),
-                self.o.payload.eq(self.base + (beat << _log2(bus))),
+                self.o.payload.eq(self.base + (beat << bits_for(bus))),
                 part.eq(part + 1),
             ]
             with m.If(part == parts):
@@ -123,14 +120,14 @@ class RowAddress(wiring.Component):
     ) -> None:
         """Beats of the current tile (registered), number of payload beats, and the scale's place in its beat."""
         stripe = Stripe.of(self.config, weight_format)
-        index = tile >> _log2(stripe.tiles)
-        within = received[: _log2(stripe.tiles)] if stripe.tiles > 1 else 0
+        index = tile >> bits_for(stripe.tiles)
+        within = received[: bits_for(stripe.tiles)] if stripe.tiles > 1 else 0
         halfwords = weight_format.scale_bytes // 2
         row_bytes = weight_format.payload_bytes
-        offset = self.channel * row_bytes >> _log2(self.bus_bytes)
+        offset = self.channel * row_bytes >> bits_for(self.bus_bytes)
         m.d.sync += [
-            scale_beat.eq(index + (index << _log2(stripe.tiles * stripe.tile_beats))),
-            payload_beat.eq(index + 1 + (tile << _log2(stripe.tile_beats)) + offset),
+            scale_beat.eq(index + (index << bits_for(stripe.tiles * stripe.tile_beats))),
+            payload_beat.eq(index + 1 + (tile << bits_for(stripe.tile_beats)) + offset),
         ]
         m.d.comb += [
             parts.eq(max(1, row_bytes // self.bus_bytes)),
@@ -345,7 +342,7 @@ class Embedding(wiring.Component):
                                 with m.Case(index):
                                     m.d.sync += payload.word_select(index, bus_bits).eq(beat)
                     else:
-                        index = channel[: _log2(bus_bits // block_bits)] if bus_bits > block_bits else 0
+                        index = channel[: bits_for(bus_bits // block_bits)] if bus_bits > block_bits else 0
                         m.d.sync += payload.eq(_words(beat, block_bits)[index])
 
     def _elements(self, m: Module, f: WeightFormat, payload: Signal, step: Signal, elements: data.View) -> None:

@@ -1,9 +1,10 @@
 """A wide memory bus over several AXI4 masters, for memories with many narrow ports."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Value
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect
 
@@ -38,9 +39,9 @@ class Stripe(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
-        self.bus_bytes = derive(config).bus_bytes
-        self.part_bytes = self.bus_bytes // config.bus.ports
-        wide = {"address_bits": config.bus.address_bits, "data_bits": self.bus_bytes * 8, "id_bits": 1}
+        derived = derive(config)
+        self.part_bytes = derived.port_bytes
+        wide = {"address_bits": config.bus.address_bits, "data_bits": derived.bus_bytes * 8, "id_bits": 1}
         narrow = {**wide, "data_bits": self.part_bytes * 8}
         super().__init__(
             {
@@ -65,9 +66,9 @@ class Stripe(wiring.Component):
         m.d.comb += [
             bus.arready.eq(self._addresses(m, "ar", bus, ports, ids)),
             bus.rvalid.eq(together),
-            bus.rdata.eq(Cat(beat[0] for beat in beats)),
-            bus.rlast.eq(beats[0][1]),
-            bus.rresp.eq(_worst([beat[2] for beat in beats])),
+            bus.rdata.eq(Cat(beat.data for beat in beats)),
+            bus.rlast.eq(beats[0].last),
+            bus.rresp.eq(_worst([beat.resp for beat in beats])),
             bus.rid.eq(ids.o.payload),
             ids.o.ready.eq(bus.rvalid & bus.rlast),
         ]
@@ -82,7 +83,7 @@ class Stripe(wiring.Component):
             bus.awready.eq(self._addresses(m, "aw", bus, ports, ids)),
             bus.wready.eq(self._fork(m, "w", bus.wvalid, payloads, ports, ("data", "strb", "last"))),
             bus.bvalid.eq(together),
-            bus.bresp.eq(_worst([response[0] for response in responses])),
+            bus.bresp.eq(_worst([response.resp for response in responses])),
             bus.bid.eq(ids.o.payload),
             ids.o.ready.eq(bus.bvalid),
         ]
@@ -129,27 +130,22 @@ class Stripe(wiring.Component):
 
     def _join(
         self, m: Module, channel: str, ports: Sequence[Value], names: Sequence[str], depth: int
-    ) -> tuple[Value, list[list[Value]]]:
-        """A queue behind each port, all read at once; returns whether all have something, and what, by name."""
+    ) -> tuple[Value, list[Any]]:
+        """A queue behind each port, all read at once; returns whether all have something, and what."""
         queues, found = [], []
         for index, port in enumerate(ports):
-            values = [getattr(port, f"{channel}{name}") for name in names]
-            width = sum(len(value) for value in values)
-            m.submodules[f"{channel}_{index}"] = queue = SyncFIFOBuffered(width=width, depth=depth)
+            values = {name: getattr(port, f"{channel}{name}") for name in names}
+            layout = data.StructLayout({name: len(value) for name, value in values.items()})
+            m.submodules[f"{channel}_{index}"] = queue = SyncFIFOBuffered(width=layout.size, depth=depth)
             m.d.comb += [
-                queue.w_data.eq(Cat(values)),
+                queue.w_data.eq(Cat(values.values())),
                 queue.w_en.eq(getattr(port, f"{channel}valid")),
                 getattr(port, f"{channel}ready").eq(queue.w_rdy),
             ]
             queues.append(queue)
-            low, cut = 0, []
-            for value in values:
-                cut.append(queue.r_data[low : low + len(value)])
-                low += len(value)
-            found.append(cut)
+            found.append(layout(queue.r_data))
         together = Cat(queue.r_rdy for queue in queues).all()
-        for queue in queues:
-            m.d.comb += queue.r_en.eq(together)
+        m.d.comb += [queue.r_en.eq(together) for queue in queues]
         return together, found
 
 

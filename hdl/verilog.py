@@ -4,9 +4,9 @@ import gc
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from amaranth.back import verilog
-from amaranth.build.plat import TemplatedPlatform
 from amaranth.hdl import Elaboratable, Shape
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
@@ -14,6 +14,9 @@ from amaranth.lib.wiring import In
 from ..arch.config import AcceleratorConfig
 from .control.accelerator import Accelerator
 from .shared import Library
+
+if TYPE_CHECKING:  # takes longer to import than it saves to write
+    from amaranth.build.plat import TemplatedPlatform
 
 TOP = "top"
 
@@ -51,7 +54,7 @@ def component_verilog(component: wiring.Component, *, name: str = TOP) -> str:
     return _short(text)
 
 
-def platform_verilog(platform: TemplatedPlatform, top: Elaboratable, *, name: str = TOP) -> tuple[str, str]:
+def platform_verilog(platform: "TemplatedPlatform", top: Elaboratable, *, name: str = TOP) -> tuple[str, str]:
     """One Verilog file with a design for a board, and the constraints of its pins and clocks.
 
     The platform is one of Amaranth's for Lattice devices; `top` asks it for pins.

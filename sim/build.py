@@ -59,7 +59,7 @@ def build_device(
     header = "\n".join(
         f"#define {name} {value}"
         for name, value in (
-            ("BUS_BYTES", derive(config).bus_bytes),
+            ("PORT_BYTES", derive(config).port_bytes),
             ("PORTS", config.bus.ports),
             ("PORT_ADDRESS_BITS", config.bus.port_address_bits),
             ("FIRST_MASTER", config.bus.masters[0]),

@@ -160,7 +160,7 @@ class MemoryModel:
         """
         ports = config.bus.ports
         accelerator = {
-            "bus_bytes": derive(config).bus_bytes // ports,
+            "bus_bytes": derive(config).port_bytes,
             "accelerator_khz": _khz(config.control.clock_mhz),
         }
         organisation, timing, controller = self.organisation, self.timing, self.controller

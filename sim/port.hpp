@@ -12,7 +12,7 @@
 
 #include "Vtop.h"
 #include "memory.hpp"
-#include "ports.h"  // BUS_BYTES, PORTS, PORT_ADDRESS_BITS, EACH_MASTER, FIRST_MASTER: written by the build
+#include "ports.h"  // PORT_BYTES, PORTS, PORT_ADDRESS_BITS, EACH_MASTER, FIRST_MASTER: written by the build
 
 // The bytes of the memory, and which of them answer with an error.
 struct Bytes {
@@ -39,8 +39,6 @@ struct Pins {
 
 class Port {
   public:
-    static constexpr int kBytes = BUS_BYTES / PORTS;
-
     Port(const Pins& pins, int index, const DramParameters& parameters, Bytes& bytes)
         : timing(parameters), pins_(pins), bytes_(bytes), index_(index),
           base_(PORTS > 1 ? uint64_t(index) << PORT_ADDRESS_BITS : 0) {}
@@ -80,9 +78,9 @@ class Port {
         pins_.rlast = burst->beats == 1;
         pins_.rresp = error(at);
         if (inside(at))
-            std::memcpy(&pins_.rdata, &bytes_.data[at], kBytes);
+            std::memcpy(&pins_.rdata, &bytes_.data[at], PORT_BYTES);
         else
-            std::memset(&pins_.rdata, 0xA5, kBytes);
+            std::memset(&pins_.rdata, 0xA5, PORT_BYTES);
     }
 
   private:
@@ -96,25 +94,25 @@ class Port {
     // Where a port's address is in the memory; outside of it, where it is not in the port's own region.
     uint64_t place(uint64_t address) const {
         uint64_t own = address - base_;
-        if (PORTS > 1 && own >> PORT_ADDRESS_BITS) return ~uint64_t(0) - kBytes;
-        return own * PORTS + uint64_t(index_) * kBytes;
+        if (PORTS > 1 && own >> PORT_ADDRESS_BITS) return ~uint64_t(0) - PORT_BYTES;
+        return own * PORTS + uint64_t(index_) * PORT_BYTES;
     }
 
-    bool inside(uint64_t at) const { return at + kBytes <= bytes_.data.size(); }
+    bool inside(uint64_t at) const { return at + PORT_BYTES <= bytes_.data.size(); }
 
     // The response to a beat, as AXI codes it: OKAY, SLVERR or DECERR.
     uint32_t error(uint64_t at) const {
         if (!inside(at)) return 3;
-        return at < bytes_.fail_high && at + kBytes > bytes_.fail_low ? 2 : 0;
+        return at < bytes_.fail_high && at + PORT_BYTES > bytes_.fail_low ? 2 : 0;
     }
 
     // Writes the beat on the W channel; returns its response.
     uint32_t absorb(uint64_t at) {
         if (error(at)) return error(at);
-        uint8_t data[kBytes], strobes[kBytes / 8];  // both little endian in Verilator's words
-        std::memcpy(data, &pins_.wdata, kBytes);
-        std::memcpy(strobes, &pins_.wstrb, kBytes / 8);
-        for (int i = 0; i < kBytes; i++)
+        uint8_t data[PORT_BYTES], strobes[PORT_BYTES / 8];  // both little endian in Verilator's words
+        std::memcpy(data, &pins_.wdata, PORT_BYTES);
+        std::memcpy(strobes, &pins_.wstrb, PORT_BYTES / 8);
+        for (int i = 0; i < PORT_BYTES; i++)
             if (strobes[i / 8] >> i % 8 & 1) bytes_.data[at + i] = data[i];
         return 0;
     }

@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In
 
-from ...hdl.axi import RESPONSE_OKAY, axi4_read, axi4_write
+from ...hdl.axi import RESPONSE_DECERR, RESPONSE_OKAY, axi4_read, axi4_write
 from ...hdl.common import bits_for, pick
 
 COLUMN_BEATS = 2048
@@ -14,8 +14,6 @@ COLUMN_BEATS = 2048
 
 FIRST_CHOICE = 4
 """Columns among which the first stage behind the block RAMs chooses."""
-
-RESPONSE_DECERR = 0b11
 
 
 class BlockMemory(wiring.Component):

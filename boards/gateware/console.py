@@ -5,6 +5,7 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...arch.registers import offsets
+from ...driver.registers import ABORT, START
 from ...hdl.axi import axi4_lite
 from ...hdl.common import address_bits
 from ..boot import CONTEXT, SEND
@@ -25,9 +26,6 @@ TEXTS = {
 ENTER = (ord("\r"), ord("\n"))
 ERASE = (ord("\b"), 0x7F)
 SPACE = ord(" ")
-START, ABORT = 1, 2
-"""Bits of CONTROL."""
-
 TOKENS_BITS, RATIO_BITS = 20, 48
 OFFSETS = offsets()
 

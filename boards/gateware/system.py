@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
 from ...arch.config import AcceleratorConfig
-from ...hdl.axi import axi4_lite, axi4_read, axi4_write
+from ...hdl.axi import axi4_read, connect_flat
 from ...hdl.common import Queue
 from ...hdl.control.accelerator import Accelerator
 from ...hdl.control.registers import ADDRESS_BITS
@@ -71,13 +71,8 @@ class ConsoleSystem(wiring.Component):
             self.busy.eq(console.busy),
             self.failed.eq(console.failed),
         ]
-        lite = axi4_lite(address_bits=ADDRESS_BITS)
-        for name, member in lite.members.items():
-            ours, theirs = getattr(accelerator, f"s_axil_{name}"), getattr(console.bus, name)
-            m.d.comb += ours.eq(theirs) if member.flow is Out else theirs.eq(ours)
-        for name, member in axi4_write(**ports, id_bits=1).members.items():
-            ours, theirs = getattr(accelerator, f"m_axi_{name}"), getattr(memory.writes, name)
-            m.d.comb += theirs.eq(ours) if member.flow is Out else ours.eq(theirs)
+        connect_flat(m, accelerator, "s_axil", console.bus)
+        connect_flat(m, accelerator, "m_axi", memory.writes)
         self._share_reads(m, accelerator, loader, memory, ports)
         return m
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ...arch.config import AcceleratorConfig, derive
 from ...arch.formats import BLOCK
-from ...arch.isa import Geometry, Instruction
+from ...arch.isa import MOST_SUB_HEADS, Geometry, Instruction
 from ...arch.layout import ceil_div
 from .stream import Line, Stream
 from .timing import ADD, EXPONENTIAL, HAZARD, MULTIPLY, RECIPROCAL, TO_FIXED, TREE, Timing
@@ -16,9 +16,6 @@ the keys that run ahead reach the last page."""
 
 _QUEUED = 4
 """Segments in front of each of their followers."""
-
-_MOST_SUB_HEADS = 4
-"""KV heads that share a block, at most."""
 
 _WALK = 8
 """Cycles of the stream's page walk for one segment."""
@@ -76,7 +73,7 @@ class AttendModel:
         self.exponent_beats = ceil_div(2 * BLOCK * blocks, bus)
         accumulators = 1 << (derived.accumulators - 1).bit_length()
         # Rows of heads that share a block, of which a part of a result belongs to one.
-        self.together = geometry.sub_heads if timing.rows >= _MOST_SUB_HEADS else 1
+        self.together = geometry.sub_heads if timing.rows >= MOST_SUB_HEADS else 1
         self.outputs = accumulators * config.vector.max_head_dim // BLOCK
         self.payload_beats = BLOCK * BLOCK * blocks // bus
         self.exponent_cycles = 2 * blocks * max(1, BLOCK // bus)

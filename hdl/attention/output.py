@@ -5,15 +5,13 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...arch.formats import BLOCK
+from ...arch.isa import MOST_SUB_HEADS
 from ..arithmetic.common import delay, delay_valid
 from ..arithmetic.multiply import FloatMultiply
 from ..common import bits_for, parts, pick
 from ..interfaces import FLOAT, Interfaces, write_port
 from .row_walk import RowWalk
 from .shape import AttentionShape
-
-MOST_SUB_HEADS = 4
-"""KV heads that share a block, at most."""
 
 
 class AttentionOutput(wiring.Component):
@@ -44,6 +42,8 @@ class AttentionOutput(wiring.Component):
         self.shape = shape = AttentionShape(interfaces)
         self.width = min(shape.channels, shape.lanes)
         self.parts = shape.channels // self.width
+        # Whether all sub-heads of a query are in one result.
+        self.whole = shape.rows >= MOST_SUB_HEADS
         super().__init__(
             {
                 "launch": In(1),
@@ -67,8 +67,6 @@ class AttentionOutput(wiring.Component):
         m.submodules.walk = walk = RowWalk()
         for name in ("launch", "group", "pitch", "dst", "group_units"):
             m.d.comb += getattr(walk, name).eq(getattr(self, name))
-        # Whether all sub-heads of a query are in one result.
-        self.whole = shape.rows >= MOST_SUB_HEADS
         end_row = Signal(max(1, shape.row_bits))
         if self.whole:
             m.d.sync += end_row.eq((shape.rows - 1) >> self.sub_heads_log2[:2])

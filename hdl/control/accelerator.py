@@ -7,7 +7,7 @@ from amaranth.lib.wiring import Out, connect
 from ...arch.config import AcceleratorConfig
 from ...arch.registers import offsets
 from ..attention.attention import AttentionUnit
-from ..axi import axi4_lite, axi4_read, axi4_write, flat_ports
+from ..axi import axi4_lite, axi4_read, axi4_write, connect_flat, flat_ports
 from ..cache.block_table import BlockTable
 from ..cache.page_writer import PageWriter
 from ..cache.tail_buffer import TailBuffer
@@ -72,7 +72,7 @@ class Accelerator(wiring.Component):
         self.trace = trace
         self.gated = gated
         self.interfaces = interfaces = Interfaces(config)
-        widths = {"address_bits": config.bus.address_bits, "data_bits": config.bus.data_bits // config.bus.ports}
+        widths = {"address_bits": config.bus.address_bits, "data_bits": interfaces.derived.port_bytes * 8}
         ports: dict[str, object] = {}
         for name in config.bus.masters:
             ports |= flat_ports(name, axi4_read(**widths, id_bits=1))
@@ -168,9 +168,7 @@ class Accelerator(wiring.Component):
         connect(m, self._row_writer.axi, self._arbiter.rows)
         masters = memory_ports(m, self.config, self._stream.axi, self._arbiter.axi)
         for prefix, bus in (*masters, ("s_axil", self._registers.bus)):
-            for name, member in bus.signature.members.items():
-                outer, inner = getattr(self, f"{prefix}_{name}"), getattr(bus, name)
-                m.d.comb += outer.eq(inner) if member.flow is Out else inner.eq(outer)
+            connect_flat(m, self, prefix, bus)
 
     def _jobs(self, m: Module) -> None:
         registers, sequencer, program, tokens = self._registers, self._sequencer, self._program, self._tokens

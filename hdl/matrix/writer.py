@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ...arch.isa import Flag
 from ..arithmetic.add import FloatAdd
 from ..arithmetic.common import delay, delay_valid
+from ..common import bits_for
 from ..interfaces import COMMAND, Interfaces, read_port, write_port
 from .sequencer import flag
 from .top_k import candidates_layout, top_k_latency
@@ -176,9 +177,9 @@ class ResultWriter(wiring.Component):
         ends_rows = Signal()
         word = Signal(20)
         channel = Signal(20)
-        several = _log2(self.at_once)
-        part_bits, width_bits = self.parts.bit_length() - 1, self.width.bit_length() - 1
-        section_bits = (interfaces.lanes // self.width).bit_length() - 1
+        several = bits_for(self.at_once)
+        part_bits, width_bits = bits_for(self.parts), bits_for(self.width)
+        section_bits = bits_for(interfaces.lanes // self.width)
         m.d.comb += [
             ends_lanes.eq(~top_k | (lane == self.width // self.at_once - 1)),
             ends_parts.eq(ends_lanes & (part == self.parts - 1)),
@@ -202,10 +203,10 @@ class ResultWriter(wiring.Component):
             step.id.eq(channel),
         ]
         rounded = Cat(C(0, 5), (last_channel >> 5) + 1)
-        m.d.sync += pitch.eq(rounded >> _log2(interfaces.lanes))
+        m.d.sync += pitch.eq(rounded >> bits_for(interfaces.lanes))
         flat = Value.cast(self.i.payload["values"])
         m.d.comb += values.eq(
-            _word(m, flat, Cat(part[:part_bits], row[: _log2(interfaces.rows)]), 32 * self.width, name="part")
+            _word(m, flat, Cat(part[:part_bits], row[: bits_for(interfaces.rows)]), 32 * self.width, name="part")
         )
 
         with m.If(self.i.valid):
@@ -272,7 +273,3 @@ def _word(m: Module, words: Value, index: Value, width: int, *, name: str) -> Va
             with m.Case(number):
                 m.d.comb += selected.eq(words.word_select(number, width))
     return selected
-
-
-def _log2(power: int) -> int:
-    return power.bit_length() - 1

@@ -2,10 +2,9 @@
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring
-from amaranth.lib.wiring import Out
 
 from celosia.arch.config import AcceleratorConfig
-from celosia.hdl.axi import flat_ports
+from celosia.hdl.axi import connect_flat, flat_ports
 from celosia.hdl.stripe import Stripe
 
 
@@ -27,7 +26,5 @@ class FlatStripe(wiring.Component):
         m = Module()
         m.submodules.stripe = self.stripe
         for prefix, bus in self.buses:
-            for name, member in bus.signature.members.items():
-                outer, inner = getattr(self, f"{prefix}_{name}"), getattr(bus, name)
-                m.d.comb += outer.eq(inner) if member.flow is Out else inner.eq(outer)
+            connect_flat(m, self, prefix, bus)
         return m

@@ -4,7 +4,7 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from celosia.hdl.axi import axi4_write
+from celosia.hdl.axi import axi4_write, connect_flat, flat_ports
 from celosia.hdl.cache.block_table import BlockTable
 from celosia.hdl.cache.page_writer import PageWriter
 from celosia.hdl.cache.tail_buffer import TailBuffer, tail_ports
@@ -21,10 +21,9 @@ class Append(wiring.Component):
         self.table = BlockTable(interfaces=interfaces)
         config = interfaces.config
         axi = axi4_write(address_bits=config.bus.address_bits, data_bits=config.bus.data_bits, id_bits=1)
-        self.axi = axi
         super().__init__(
             {name: self.table.signature.members[name] for name in TABLE_PORTS}
-            | {f"m_axi_{name}": member for name, member in axi.members.items()}
+            | flat_ports("m_axi", axi)
             | {
                 "i": In(stream.Signature(COMMAND)),
                 "i_kv": In(stream.Signature(interfaces.kv_block)),
@@ -48,9 +47,7 @@ class Append(wiring.Component):
         m.submodules.table = table = self.table
         m.submodules.tail = tail = TailBuffer(interfaces=self.interfaces)
         m.submodules.writer = writer = PageWriter(interfaces=self.interfaces)
-        for name, member in self.axi.members.items():
-            outer, inner = getattr(self, f"m_axi_{name}"), getattr(writer.axi, name)
-            m.d.comb += outer.eq(inner) if member.flow is Out else inner.eq(outer)
+        connect_flat(m, self, "m_axi", writer.axi)
         connect(m, flipped(self.i), writer.i)
         connect(m, flipped(self.i_kv), tail.i)
         connect(m, flipped(self.lookup), table.stream)

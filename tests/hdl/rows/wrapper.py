@@ -4,7 +4,7 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from celosia.hdl.axi import axi4_write
+from celosia.hdl.axi import axi4_write, connect_flat, flat_ports
 from celosia.hdl.interfaces import COMMAND, FAULT, Interfaces, read_port
 from celosia.hdl.rows.arbiter import MASTERS, WriteArbiter
 from celosia.hdl.rows.bursts import ROWS_REGION
@@ -18,8 +18,7 @@ class Writers(wiring.Component):
         self.interfaces = interfaces
         bus = interfaces.config.bus
         self.widths = {"address_bits": bus.address_bits, "data_bits": bus.data_bits}
-        self.axi = axi4_write(**self.widths, id_bits=1)
-        ports: dict[str, object] = {f"m_axi_{name}": member for name, member in self.axi.members.items()}
+        ports: dict[str, object] = flat_ports("m_axi", axi4_write(**self.widths, id_bits=1))
         for index in range(2):
             ports |= {
                 f"i_{index}": In(stream.Signature(COMMAND)),
@@ -37,9 +36,7 @@ class Writers(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.arbiter = arbiter = WriteArbiter(**self.widths)
-        for name, member in self.axi.members.items():
-            outer, inner = getattr(self, f"m_axi_{name}"), getattr(arbiter.axi, name)
-            m.d.comb += outer.eq(inner) if member.flow is Out else inner.eq(outer)
+        connect_flat(m, self, "m_axi", arbiter.axi)
         for index, master in enumerate(MASTERS):
             writer = RowWriter(interfaces=self.interfaces)
             m.submodules[f"writer_{index}"] = writer
