@@ -5,13 +5,15 @@ are unconditional (`en`). Units that execute instructions take a `Command` on a 
 they write is visible; of each chunk one instruction runs at a time, except for the stream unit, which runs ahead.
 """
 
-from amaranth import signed, unsigned
+from typing import Any
+
+from amaranth import Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arch.config import AcceleratorConfig, derive
 from ..arch.formats import BLOCK
-from ..arch.isa import FIELDS, GEOMETRY
+from ..arch.isa import FIELDS, GEOMETRY, Flag
 
 FLOAT = unsigned(32)
 """A machine float32 (docs/numerics.md, 1) as its bits."""
@@ -148,6 +150,11 @@ class Interfaces:
                 "exponent": signed(8),
             }
         )
+
+
+def flag(instruction: Any, which: Flag) -> Value:
+    """One bit of the flags of an INSTRUCTION."""
+    return instruction.flags[which.bit_length() - 1]
 
 
 def read_port(address: object, word: object) -> wiring.Signature:

@@ -7,7 +7,7 @@ from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...arch.isa import Flag
-from ..interfaces import COMMAND
+from ..interfaces import COMMAND, flag
 from .decode import UNITS
 
 NUMBER_BITS = 5
@@ -102,7 +102,7 @@ class IssueQueue(wiring.Component):
             m.d.comb += joins.eq(one_runs & (self.running.targets == alone) & (head.targets == alone))
         # Those that are done may be later ones: if one of them began, all but one before this one were done.
         mine = Mux(head.command.chunk, self.finished[1], self.finished[0])
-        beside = (head.command.instruction.flags & Flag.BESIDE.value).any()
+        beside = flag(head.command.instruction, Flag.BESIDE)
         ahead = Signal(NUMBER_BITS)
         m.d.comb += [
             ahead.eq(mine + beside - head.number),

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...arch.config import AcceleratorConfig
 from ...arch.isa import Flag, Opcode, Status
-from ..interfaces import COMMAND, FAULT, INSTRUCTION, read_port
+from ..interfaces import COMMAND, FAULT, INSTRUCTION, flag, read_port
 from .decode import UNITS, InstructionCheck
 from .issue import NUMBER_BITS, QUEUED, IssueQueue
 from .passes import JOB, PASS, PassGenerator
@@ -122,7 +122,7 @@ class Sequencer(wiring.Component):
         appends = Signal(16)
         settled = Signal()
         written = Signal()
-        has = {flag: (instruction.flags & flag.value).any() for flag in (Flag.HEAD, Flag.SECOND)}
+        has = {which: flag(instruction, which) for which in (Flag.HEAD, Flag.SECOND)}
         skipped = (has[Flag.HEAD] & ~now.head) | (has[Flag.SECOND] & (now.second == 0))
         self._chunk = has[Flag.SECOND] | (has[Flag.HEAD] & (now.second != 0))
 

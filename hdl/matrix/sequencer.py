@@ -1,20 +1,12 @@
 """From a MATMUL instruction to micro-ops."""
 
-from typing import Any
-
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...arch.config import INTERLEAVE
 from ...arch.formats import BLOCK
-from ...arch.isa import Flag
 from ..interfaces import COMMAND, Interfaces, ResultKind
-
-
-def flag(command: Any, which: Flag) -> Value:
-    """One bit of the flags of a COMMAND."""
-    return command.instruction.flags[which.bit_length() - 1]
 
 
 class MatmulSequencer(wiring.Component):

@@ -8,9 +8,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...arch.isa import Flag
-from ..interfaces import COMMAND, Interfaces, ResultKind, read_port, write_port
+from ..interfaces import COMMAND, Interfaces, ResultKind, flag, read_port, write_port
 from .engine import Engine
-from .sequencer import MatmulSequencer, flag
+from .sequencer import MatmulSequencer
 from .top_k import CANDIDATE, TopK
 from .unpacker import Unpacker
 from .writer import ResultWriter
@@ -145,7 +145,7 @@ class MatrixUnit(wiring.Component):
             self.done.eq(writer.done),
             self.drains.eq(self.busy & ~running),
             self.spm_chunk.eq(writing.chunk),
-            top_k.restart.eq(writer.start & flag(writing, Flag.TOP_K)),
+            top_k.restart.eq(writer.start & flag(writing.instruction, Flag.TOP_K)),
             sequencer.start.eq(start),
             sequencer.command.eq(issuing),
             self.rows.eq(_rows(issuing)),
@@ -225,4 +225,4 @@ class MatrixUnit(wiring.Component):
 
 def _rows(command: Any) -> Value:
     """Activation rows of a MATMUL."""
-    return Mux(flag(command, Flag.LAST_ROW) | flag(command, Flag.TOP_K), 1, command.rows)
+    return Mux(flag(command.instruction, Flag.LAST_ROW) | flag(command.instruction, Flag.TOP_K), 1, command.rows)

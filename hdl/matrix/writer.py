@@ -8,8 +8,7 @@ from ...arch.isa import Flag
 from ..arithmetic.add import FloatAdd
 from ..arithmetic.common import delay, delay_valid
 from ..common import bits_for
-from ..interfaces import COMMAND, Interfaces, read_port, write_port
-from .sequencer import flag
+from ..interfaces import COMMAND, Interfaces, flag, read_port, write_port
 from .top_k import candidates_layout, top_k_latency
 
 PLAIN = 1
@@ -148,20 +147,22 @@ class ResultWriter(wiring.Component):
         bias, residual, both = (Signal(name=name) for name in ("has_bias", "has_residual", "has_both"))
         wanted = {}
         for name, command in (("now", self.command), ("next", self.coming)):
-            top_k = flag(command, Flag.TOP_K)
-            wanted[name] = Cat(flag(command, Flag.BIAS), flag(command, Flag.RESIDUAL) & ~top_k, top_k, command.chunk)
+            instruction = command.instruction
+            top_k = flag(instruction, Flag.TOP_K)
+            adders = Cat(flag(instruction, Flag.BIAS), flag(instruction, Flag.RESIDUAL) & ~top_k)
+            wanted[name] = Cat(adders, top_k, command.chunk)
         m.d.comb += [
             Cat(bias, residual).eq(wanted["now"][:2]),
             both.eq(bias & residual),
             # The top-k unit forgets the candidates of one when the next begins.
-            self.alike.eq((wanted["now"] == wanted["next"]) & ~flag(self.command, Flag.TOP_K)),
+            self.alike.eq((wanted["now"] == wanted["next"]) & ~flag(self.command.instruction, Flag.TOP_K)),
         ]
         return bias, residual, both
 
     def _steps(self, m: Module, step: data.View, values: Value) -> None:
         """Takes results apart: counts rows, parts of a row and, for the top-k unit, candidates of a part."""
         interfaces, instruction, tag = self.interfaces, self.command.instruction, self.i.payload.tag
-        top_k = flag(self.command, Flag.TOP_K)
+        top_k = flag(self.command.instruction, Flag.TOP_K)
         row = Signal(range(max(2, interfaces.rows)))
         part = Signal(range(max(2, self.parts)))
         lane = Signal(range(max(2, self.width // self.at_once)))

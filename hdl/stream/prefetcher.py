@@ -8,7 +8,7 @@ from ...arch.config import AcceleratorConfig, derive
 from ...arch.isa import Flag, Opcode, Status
 from ...arch.layout import Stripe
 from ..control.passes import JOB, PASS, PassGenerator
-from ..interfaces import FAULT, GEOMETRY_LAYOUT, INSTRUCTION, lookup_port, read_port
+from ..interfaces import FAULT, GEOMETRY_LAYOUT, INSTRUCTION, flag, lookup_port, read_port
 from .pages import PageWalk
 from .regions import STREAM_REGION, Kind
 
@@ -79,8 +79,8 @@ class Prefetcher(wiring.Component):
             pages.page.eq(self.lookup.page),
             pages.mapped.eq(self.lookup.mapped),
             pages.i.payload.geometry.eq(GEOMETRY_LAYOUT(instruction.aux[: GEOMETRY_LAYOUT.size])),
-            second.eq((instruction.flags & Flag.SECOND.value).any()),
-            skipped.eq(((instruction.flags & Flag.HEAD.value).any() & ~now.head) | (second & (now.second == 0))),
+            second.eq(flag(instruction, Flag.SECOND)),
+            skipped.eq((flag(instruction, Flag.HEAD) & ~now.head) | (second & (now.second == 0))),
             missing.eq(Mux(second, needed_second, needed_first) - self.appended),
             pages.i.payload.rows.eq(Mux(second, now.second, now.rows)),
             pages.i.payload.position.eq(now.position + Mux(second, now.rows, 0)),

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from ...arch.formats import BLOCK
 from ...arch.isa import Flag, Opcode
 from ..common import bits_for
-from ..interfaces import COMMAND, GEOMETRY_LAYOUT, Interfaces
+from ..interfaces import COMMAND, GEOMETRY_LAYOUT, Interfaces, flag
 from .datapath import Operation
 from .gate import Factor
 from .walker import WALK
@@ -134,8 +134,8 @@ class VectorControl(wiring.Component):
                 m.next = "Walk"
         return m
 
-    def _has(self, flag: Flag) -> Value:
-        return (self.command.instruction.flags & flag.value).any()
+    def _has(self, which: Flag) -> Value:
+        return flag(self.command.instruction, which)
 
     def _operation(self, m: Module, norm_pass: Signal) -> Signal:
         """What the datapath does in this pass of this instruction."""
@@ -187,4 +187,4 @@ class VectorControl(wiring.Component):
 
 def _last_row(command: Any) -> Value:
     instruction = command.instruction
-    return (instruction.opcode == Opcode.NORM) & (instruction.flags & Flag.LAST_ROW.value).any()
+    return (instruction.opcode == Opcode.NORM) & flag(instruction, Flag.LAST_ROW)
