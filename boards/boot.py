@@ -9,10 +9,12 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..arch.config import AcceleratorConfig, derive
+from ..arch.formats import BLOCK
 from ..arch.layout import ceil_div
 from ..arch.model import Tokenizer
 from ..arch.registers import offsets
 from ..driver.compiler import CompiledModel
+from ..driver.registers import IDENTIFICATION, RegisterAccelerator, end_of_text
 from ..driver.requests import RequestError
 
 ENTRY_FIELDS = {"value": 32, "register": 16}
@@ -73,15 +75,40 @@ def memory_words(compiled: CompiledModel, memory_bytes: int) -> list[int]:
 
 def _settings(compiled: CompiledModel) -> Iterable[tuple[int, int]]:
     """Registers and their values in the order in which they are written."""
-    at, memory, ends = offsets(), compiled.memory, compiled.model.eos_ids
-    yield at["KV_BASE_LO"], memory.kv_offset
-    yield at["PROGRAM_BASE_LO"], memory.region("program").offset
-    yield at["PROGRAM_LENGTH"], len(compiled.program)
-    yield at["END_OF_TEXT"], 1 << 31 | ends[0] if ends else 0
-    yield at["TABLE_SEQUENCE"], 1
-    for page in range(ceil_div(compiled.context, 32)):
-        yield at["TABLE_ENTRY"], page
-        yield at["TABLE_PAGE"], page
+    recorder = _Recorder()
+    host = RegisterAccelerator(recorder)
+    host.load(compiled)
+    host.open(0, tuple(range(ceil_div(compiled.context, BLOCK))))
+    ends = compiled.model.eos_ids
+    recorder.write_register("END_OF_TEXT", end_of_text(ends[0] if ends else None))
+    yield from recorder.written
     yield CONTEXT, compiled.context
     for byte in f"\r\n{compiled.model.name} on celosia".encode():
         yield SEND, byte
+
+
+class _Recorder:
+    """A `Device` that does nothing and remembers which registers were written."""
+
+    def __init__(self) -> None:
+        self.written: list[tuple[int, int]] = []
+
+    def read_register(self, register: str | int) -> int:
+        """There is an accelerator."""
+        assert register == "ID"
+        return IDENTIFICATION
+
+    def write_register(self, register: str | int, value: int) -> None:
+        """Remembered, by byte offset."""
+        self.written.append((offsets()[register] if isinstance(register, str) else register, value))
+
+    def read_memory(self, address: int, size: int) -> np.ndarray:
+        """Holds nothing."""
+        return np.zeros(size, np.uint8)
+
+    def write_memory(self, address: int, data: np.ndarray) -> None:
+        """The image is in the memory already."""
+
+    def wait_interrupt(self, timeout: float) -> bool:
+        """Never interrupts."""
+        return False

@@ -15,7 +15,7 @@ from .board import Board, find_board
 from .boot import check_tokenizer, memory_words
 from .errors import SynthesisError
 from .netlist import Count, area, load_netlist
-from .synth import NETLIST, RESULT, Cached, Progress, key_of, lacking, synthesized
+from .synth import NETLIST, RESULT, Cached, Progress, key_of, lacking, nextpnr_arguments, synthesized
 from .timing import CriticalPath, read_timing
 from .tools import check_package, run_nextpnr, run_trellis, version, yosys_package
 from .trellis import exchange, pattern
@@ -161,8 +161,8 @@ def _placed(board: Board, mapped: Path, constraints: str, cached: Cached, tick: 
     assert placement is not None, "checked before anything was run"
     arguments = [
         *placement.arguments,
-        *("--seed", "1", "--freq", f"{board.config.control.clock_mhz:g}", "--timing-allow-fail"),
-        *("--json", "netlist.json", "--lpf", "pins.lpf", "--textcfg", "placed.config", "--report", "report.json"),
+        *nextpnr_arguments(board.config.control.clock_mhz),
+        *("--lpf", "pins.lpf", "--textcfg", "placed.config"),
     ]
 
     def fill(folder: Path) -> None:

@@ -29,8 +29,8 @@ READER_VERSION = "4"
 """Of what is read from netlist and report: part of the key of cached results."""
 GOAL_MHZ = 80.0
 """What every unit must reach on ECP5, speed grade 6."""
-COMMON = ("--seed", "1", "--freq", "100", "--json", "netlist.json", "--report", "report.json", "--timing-allow-fail")
-"""Arguments of every nextpnr."""
+UNIT_MHZ = 100
+"""Clock that the placement of a unit aims at."""
 _LEVELS = re.compile(r"Longest topological path in \S+ \(length=(\d+)\)")
 
 
@@ -186,6 +186,7 @@ def _placed(
     mapped: Path, placement: Placement, cached: Cached, tick: Callable[[str], None]
 ) -> tuple[dict[str, float], CriticalPath | None]:
     """Clocks and the slowest path of a netlist; from the cache if it was placed before."""
+    arguments = nextpnr_arguments(UNIT_MHZ)
 
     def build(folder: Path) -> None:
         text = gzip.decompress((mapped / NETLIST).read_bytes())
@@ -195,16 +196,22 @@ def _placed(
         (folder / "netlist.json").write_text(json.dumps(design))
         for name, constraints in placement.constraints.items():
             (folder / name).write_text(constraints)
-        run_nextpnr(placement.package, [*placement.arguments, *COMMON], folder, tick)
+        run_nextpnr(placement.package, [*placement.arguments, *arguments], folder, tick)
         clocks, path = read_timing(json.loads((folder / "report.json").read_text()), load_netlist(text, TOP))
         (folder / "netlist.json").unlink()  # most of the size, and kept beside the cells
         result = {"clocks": clocks, "critical_path": None if path is None else asdict(path)}
         (folder / RESULT).write_text(json.dumps(result))
 
-    parts = [mapped.name, version(placement.package), *placement.arguments, *placement.constraints.values(), *COMMON]
+    parts = [mapped.name, version(placement.package), *placement.arguments, *placement.constraints.values(), *arguments]
     result = json.loads((cached("placement", key_of(parts), build) / RESULT).read_text())
     path = result["critical_path"]
     return result["clocks"], None if path is None else CriticalPath(**path)
+
+
+def nextpnr_arguments(mhz: float) -> list[str]:
+    """Of every nextpnr: the netlist, the report, and a clock that need not be reached."""
+    files = ["--json", "netlist.json", "--report", "report.json"]
+    return ["--seed", "1", "--freq", f"{mhz:g}", *files, "--timing-allow-fail"]
 
 
 def key_of(parts: list[str]) -> str:

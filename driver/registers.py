@@ -36,6 +36,11 @@ def counter_names() -> list[str]:
     return pairs[pairs.index(FIRST_COUNTER) :]
 
 
+def end_of_text(token: int | None) -> int:
+    """The register's value: the token that ends a text, with the bit that enables it; None: none does."""
+    return 0 if token is None else 1 << 31 | token
+
+
 class RegisterAccelerator:
     """An accelerator behind its registers and memory.
 
@@ -145,7 +150,7 @@ class RegisterAccelerator:
         write("CHUNK", job.chunk)
         self._write_pair("ROWS_BASE", self.base + job.rows_offset)
         self._write_pair("ROWS_BYTES", job.rows_bytes)
-        write("END_OF_TEXT", 0 if job.end_id is None else 1 << 31 | job.end_id)
+        write("END_OF_TEXT", end_of_text(job.end_id))
         write("INTERRUPT_STATUS", DONE | TOKEN)
         write("INTERRUPT_ENABLE", DONE | TOKEN)
         write("CONTROL", START)
