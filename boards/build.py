@@ -14,10 +14,21 @@ from ..hdl.verilog import platform_verilog
 from .board import Board, find_board
 from .boot import check_tokenizer, memory_words
 from .errors import SynthesisError
-from .netlist import Count, area, load_netlist
-from .synth import NETLIST, RESULT, Cached, Progress, key_of, lacking, nextpnr_arguments, synthesized
-from .timing import CriticalPath, read_timing
-from .tools import check_package, run_nextpnr, run_trellis, version, yosys_package
+from .netlist import Count, area
+from .synth import (
+    NETLIST,
+    RESULT,
+    Cached,
+    Progress,
+    key_of,
+    lacking,
+    nextpnr_arguments,
+    place,
+    placement_key,
+    synthesized,
+)
+from .timing import CriticalPath
+from .tools import check_package, run_trellis, yosys_package
 from .trellis import exchange, pattern
 
 TOP = "top"
@@ -159,25 +170,15 @@ def _placed(board: Board, mapped: Path, constraints: str, cached: Cached, tick: 
     """A folder with the placed and routed design as text and its timing; from the cache if it was placed before."""
     placement = board.family.placement
     assert placement is not None, "checked before anything was run"
-    arguments = [
-        *placement.arguments,
-        *nextpnr_arguments(board.config.control.clock_mhz),
-        *("--lpf", "pins.lpf", "--textcfg", "placed.config"),
-    ]
+    clock = nextpnr_arguments(board.config.control.clock_mhz)
+    arguments = [*clock, "--lpf", "pins.lpf", "--textcfg", "placed.config"]
 
     def fill(folder: Path) -> None:
-        text = gzip.decompress((mapped / NETLIST).read_bytes())
-        (folder / "netlist.json").write_bytes(text)
-        (folder / "pins.lpf").write_text(constraints)
-        run_nextpnr(placement.package, arguments, folder, tick)
-        clocks, path = read_timing(json.loads((folder / "report.json").read_text()), load_netlist(text, TOP))
-        result = {"clocks": clocks, "critical_path": None if path is None else asdict(path)}
-        (folder / RESULT).write_text(json.dumps(result))
+        place(mapped, placement, arguments, {"pins.lpf": constraints}, folder, tick)
         (folder / CONFIGURATION).write_bytes(gzip.compress((folder / "placed.config").read_bytes()))
-        for name in ("netlist.json", "placed.config"):
-            (folder / name).unlink()
+        (folder / "placed.config").unlink()
 
-    return cached("board", key_of([mapped.name, constraints, version(placement.package), *arguments]), fill)
+    return cached("board", key_of([mapped.name, constraints, *placement_key(placement), *arguments]), fill)
 
 
 def _pack(folder: Path, placed: Path, image: list[int], data_bits: int, report: Callable[[int, str], None]) -> None:

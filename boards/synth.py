@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ GOAL_MHZ = 80.0
 """What every unit must reach on ECP5, speed grade 6."""
 UNIT_MHZ = 100
 """Clock that the placement of a unit aims at."""
+PREPARE_VERSION = "1"
+"""Of every `Placement.prepare`: part of the key of cached placements."""
 _LEVELS = re.compile(r"Longest topological path in \S+ \(length=(\d+)\)")
 
 
@@ -189,23 +191,50 @@ def _placed(
     arguments = nextpnr_arguments(UNIT_MHZ)
 
     def build(folder: Path) -> None:
-        text = gzip.decompress((mapped / NETLIST).read_bytes())
-        design = json.loads(text)
-        if placement.prepare is not None:
-            placement.prepare(design["modules"][TOP])
-        (folder / "netlist.json").write_text(json.dumps(design))
-        for name, constraints in placement.constraints.items():
-            (folder / name).write_text(constraints)
-        run_nextpnr(placement.package, [*placement.arguments, *arguments], folder, tick)
-        clocks, path = read_timing(json.loads((folder / "report.json").read_text()), load_netlist(text, TOP))
-        (folder / "netlist.json").unlink()  # most of the size, and kept beside the cells
-        result = {"clocks": clocks, "critical_path": None if path is None else asdict(path)}
-        (folder / RESULT).write_text(json.dumps(result))
+        place(mapped, placement, arguments, placement.constraints, folder, tick)
 
-    parts = [mapped.name, version(placement.package), *placement.arguments, *placement.constraints.values(), *arguments]
+    parts = [mapped.name, *placement_key(placement), *placement.constraints.values(), *arguments]
     result = json.loads((cached("placement", key_of(parts), build) / RESULT).read_text())
     path = result["critical_path"]
     return result["clocks"], None if path is None else CriticalPath(**path)
+
+
+def place(
+    mapped: Path,
+    placement: Placement,
+    arguments: Sequence[str],
+    files: Mapping[str, str],
+    folder: Path,
+    tick: Callable[[str], None],
+) -> None:
+    """Place and route a netlist in `folder`, into which clocks and slowest path are written as `RESULT`.
+
+    Args:
+        mapped: what `synthesized` gives.
+        files: by name, what the arguments name.
+
+    Raises:
+        SynthesisError: nextpnr refuses the design.
+    """
+    text = gzip.decompress((mapped / NETLIST).read_bytes())
+    design = json.loads(text)
+    if placement.prepare is not None:
+        placement.prepare(design["modules"][TOP])
+    netlist = folder / "netlist.json"
+    netlist.write_text(json.dumps(design))
+    for name, content in files.items():
+        (folder / name).write_text(content)
+    run_nextpnr(placement.package, [*placement.arguments, *arguments], folder, tick)
+    netlist.unlink()  # most of the size, and kept beside the cells
+    clocks, path = read_timing(json.loads((folder / "report.json").read_text()), load_netlist(text, TOP))
+    result = {"clocks": clocks, "critical_path": None if path is None else asdict(path)}
+    (folder / RESULT).write_text(json.dumps(result))
+
+
+def placement_key(placement: Placement) -> list[str]:
+    """What of a placement, besides the files and the arguments of a design, decides its result."""
+    prepared = [] if placement.prepare is None else [PREPARE_VERSION]
+    return [*prepared, version(placement.package), *placement.arguments]
 
 
 def nextpnr_arguments(mhz: float) -> list[str]:

@@ -9,19 +9,36 @@ def _vector(prefix: str, count: int) -> str:
     return "{" + ", ".join(f"{prefix}{index}" for index in reversed(range(count))) + "}"
 
 
-# No registers: `synth_ecp5` uses none of them.
+# Of its registers those that `boards/ecp5_dsp.py` uses: always enabled, no reset, one clock.
 MULTIPLIER = f"""
 module MULT18X18D ({_pins("A", 18, "input")}, {_pins("B", 18, "input")}, {_pins("C", 18, "input")},
-  input SIGNEDA, SIGNEDB, SOURCEA, SOURCEB, {_pins("P", 36, "output")});
-  parameter REG_INPUTA_CLK = "NONE";
-  parameter REG_INPUTB_CLK = "NONE";
-  parameter REG_OUTPUT_CLK = "NONE";
-  wire [17:0] a = {_vector("A", 18)};
-  wire [17:0] b = {_vector("B", 18)};
+  input SIGNEDA, SIGNEDB, SOURCEA, SOURCEB, CLK0, CE0, RST0, {_pins("P", 36, "output")});
+  parameter GSR = "ENABLED";
+{
+    "".join(
+        f'''
+  parameter REG_{register}_CLK = "NONE";
+  parameter REG_{register}_CE = "CE0";
+  parameter REG_{register}_RST = "RST0";'''
+        for register in ("INPUTA", "INPUTB", "OUTPUT")
+    )
+}
+  wire [17:0] in_a = {_vector("A", 18)};
+  wire [17:0] in_b = {_vector("B", 18)};
+  reg [17:0] held_a = 18'd0;
+  reg [17:0] held_b = 18'd0;
+  reg [35:0] held_p = 36'd0;
+  wire [17:0] a = REG_INPUTA_CLK == "CLK0" ? held_a : in_a;
+  wire [17:0] b = REG_INPUTB_CLK == "CLK0" ? held_b : in_b;
   wire signed [18:0] wide_a = {{SIGNEDA & a[17], a}};
   wire signed [18:0] wide_b = {{SIGNEDB & b[17], b}};
   wire signed [37:0] product = wide_a * wide_b;
-  assign {_vector("P", 36)} = product[35:0];
+  always @(posedge CLK0) begin
+    if (RST0) held_a <= 18'd0; else if (CE0) held_a <= in_a;
+    if (RST0) held_b <= 18'd0; else if (CE0) held_b <= in_b;
+    if (RST0) held_p <= 36'd0; else if (CE0) held_p <= product[35:0];
+  end
+  assign {_vector("P", 36)} = REG_OUTPUT_CLK == "CLK0" ? held_p : product[35:0];
 endmodule
 """
 

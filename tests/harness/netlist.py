@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import tempfile
 from pathlib import Path
 
 from celosia.boards.families import TARGETS
+from celosia.boards.synth import PREPARE_VERSION
 from celosia.boards.tools import run_yosys, version, yosys_package
 from celosia.sim.cache import cached_build, content_key
 
@@ -37,12 +39,23 @@ def netlist(source: str, top: str, family: str) -> str:
         "generic": [f"synth -flatten -top {top}", "abc -g AND,XOR,MUX", "opt_clean"],
         "ecp5": [f"{TARGETS['ecp5'].synthesis} -top {top}"],
     }[family]
-    script = ["read_verilog design.v", *synthesis, "clean -purge", "check -assert", "write_verilog -noattr netlist.v"]
-    key = content_key(source, "\n".join(script), version(yosys_package()))
+    script = ["read_verilog design.v", *synthesis, "clean -purge", "check -assert", "write_json netlist.json"]
+    # What nextpnr gets is what is simulated.
+    placement = TARGETS[family].placement if family in TARGETS else None
+    prepare = placement.prepare if placement is not None else None
+    key = content_key(source, "\n".join(script), version(yosys_package()), PREPARE_VERSION)
 
     def build(folder: Path) -> None:
         (folder / "design.v").write_text(source)
         run_yosys(script, folder, lambda line: None)
+        file = folder / "netlist.json"
+        if prepare is not None:
+            design = json.loads(file.read_text())
+            prepare(design["modules"][top])
+            file.write_text(json.dumps(design))
+        again = ["read_json netlist.json", "clean -purge", "check -assert", "write_verilog -noattr netlist.v"]
+        run_yosys(again, folder, lambda line: None)
+        file.unlink()
 
     return (cached_build("netlist", key, build) / "netlist.v").read_text()
 
