@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -87,7 +88,7 @@ def matmul(
     jobs: list[JobResult] = []
     if device == "golden":
         result = multiply(GoldenAccelerator(), compiled, x, jobs.append)
-        measured: dict[str, object] = {}
+        measured: dict[str, Any] = {}
     else:
         with VerifiedAccelerator(compiled, report=status, memory=memory) as accelerator:
             result = multiply(accelerator, compiled, x, jobs.append)
@@ -100,11 +101,11 @@ def matmul(
         device=device,
         saturated=any(job.saturated for job in jobs),
         seconds=time.perf_counter() - started,
-        **measured,  # type: ignore[arg-type]
+        **measured,
     )
 
 
-def _measured(compiled: CompiledProduct, accelerator: VerifiedAccelerator, jobs: list[JobResult]) -> dict[str, object]:
+def _measured(compiled: CompiledProduct, accelerator: VerifiedAccelerator, jobs: list[JobResult]) -> dict[str, Any]:
     comparison = accelerator.comparison
     cycles = sum(job.counters["cycles"] for job in jobs)
     return {
