@@ -1,7 +1,7 @@
 """Registers around multipliers move into the DSPs of an ECP5: Yosys 0.70 leaves them outside (docs/synthesis.md)."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 MULTIPLIER = "MULT18X18D"
@@ -38,14 +38,11 @@ def _absorb_operands(multipliers: list[Cell], plain: dict[str, Cell], readers: C
     clocks = {bit: plain[name]["connections"]["CLK"][0] for bit, name in by_output.items()}
     gone: set[str] = set()
     for cell in _registered_operands(multipliers, clocks, readers):
-        used: set[str] = set()
-        for port in OPERANDS["A"] + OPERANDS["B"]:
-            bit = cell["connections"].get(port, ["0"])[0]
-            if isinstance(bit, int):
-                used.add(by_output[bit])
-                cell["connections"][port] = plain[by_output[bit]]["connections"]["DI"]
-        _use(cell, ("INPUTA", "INPUTB"), plain[min(used)])
-        gone |= used
+        registers = {port: by_output[wire] for side in OPERANDS for port, wire in _operand(cell, side).items()}
+        for port, name in registers.items():
+            cell["connections"][port] = plain[name]["connections"]["DI"]
+        _use(cell, ("INPUTA", "INPUTB"), plain[min(registers.values())])
+        gone |= {*registers.values()}
     return gone
 
 
@@ -96,34 +93,35 @@ def _readers(module: dict[str, Any]) -> Counter[Bit]:
     return count
 
 
-def _registered_operands(multipliers: list[Cell], clocks: dict[Bit, Bit], readers: Counter[Bit]) -> Iterator[Cell]:
+def _registered_operands(multipliers: list[Cell], clocks: dict[Bit, Bit], readers: Counter[Bit]) -> list[Cell]:
     """The multipliers whose operands' registers, of one clock, nobody else reads but others of these.
 
     One that drops out is a reader from outside to the registers that it shares, so it takes others with it.
     """
-    operands = OPERANDS["A"] + OPERANDS["B"]
     chosen = [cell for cell in multipliers if _has_registers(cell, clocks)]
     while True:
-        inside = Counter(bit for cell in chosen for bit in _bits(cell, operands) if isinstance(bit, int))
+        inside = Counter(wire for cell in chosen for side in OPERANDS for wire in _operand(cell, side).values())
         kept = [
             cell
             for cell in chosen
-            if all(inside[bit] == readers[bit] for bit in _bits(cell, operands) if isinstance(bit, int))
+            if all(inside[wire] == readers[wire] for side in OPERANDS for wire in _operand(cell, side).values())
         ]
         if len(kept) == len(chosen):
-            return iter(kept)
+            return kept
         chosen = kept
 
 
 def _has_registers(cell: Cell, clocks: dict[Bit, Bit]) -> bool:
     """Whether each operand consists of register bits, all of one clock, and of constants, and not of these alone."""
-    sides = [[bit for bit in _bits(cell, ports) if isinstance(bit, int)] for ports in OPERANDS.values()]
-    found = {clocks.get(bit) for side in sides for bit in side}
-    return all(sides) and len(found) == 1 and None not in found
+    operands = [_operand(cell, side).values() for side in OPERANDS]
+    found = {clocks.get(wire) for operand in operands for wire in operand}
+    return all(operands) and len(found) == 1 and None not in found
 
 
-def _bits(cell: Cell, ports: Iterable[str]) -> list[Bit]:
-    return [cell["connections"].get(port, ["0"])[0] for port in ports]
+def _operand(cell: Cell, side: str) -> dict[str, int]:
+    """Ports of an operand and their wires, without those that are constant."""
+    bits = {port: cell["connections"].get(port, ["0"])[0] for port in OPERANDS[side]}
+    return {port: bit for port, bit in bits.items() if isinstance(bit, int)}
 
 
 def _use(cell: Cell, registers: Iterable[str], like: Cell) -> None:

@@ -14,6 +14,8 @@ MADE_BY_YOSYS = re.compile(r"\$|_[A-Z]")
 """Names of wires that we did not name: Yosys appends types of cells, in capitals, which ours never have."""
 MULTIPLIER_CPES = "CC_MULT, in CPEs"
 """What `Netlist.count` has for the multipliers of GateMate, whose size is a parameter."""
+_UNNAMED = re.compile(r"(^|\.)\$[^.]*$")
+"""Cells that Yosys named after nothing of ours, such as multipliers."""
 _LUT = re.compile(r"LUT\d|L2T\d")
 LUT_OUTPUTS = ("Z", "O", "F")
 _PACKED = re.compile(r"_(DFF)?LC$")
@@ -87,8 +89,7 @@ class Netlist:
         names = self._names.get(bits[0], []) if len(bits) == 1 else []
         if not names:
             return None
-        # The harness first, then the signal that Yosys named the cell after: others are ports that it passes through.
-        return min(names, key=lambda name: (not name.startswith(_HARNESS), _rank(cell, name), len(name)))
+        return _best(cell, names)
 
     def packed_register(self, cell: str) -> str | None:
         """The same for a cell of the placed design, which may be a LUT with the flip-flop behind it."""
@@ -98,6 +99,14 @@ class Netlist:
             behind = (other for other in self.types if not driven.isdisjoint(self._bits(other, "D", "DI")))
             name = next(behind, name)
         return self.register(name)
+
+    def unnamed_port(self, cell: str, port: str) -> str | None:
+        """The signal at a port of a cell that Yosys named; None if the cell has our name, or the signal has none."""
+        if cell not in self._cells or not _UNNAMED.search(cell):
+            return None
+        names = [name for bit in self._bits(cell, port) for name in self._names.get(bit, [])]
+        # What Yosys appends where it named a wire after the register behind it.
+        return re.split(r"_[A-Z]", _best(cell, names))[0] if names else None
 
     def count(self) -> dict[str, int]:
         """Cells of the unit by type, the harness left out: its registers, and the XOR gates before its parity."""
@@ -117,6 +126,11 @@ class Netlist:
     def _bits(self, cell: str, *ports: str) -> list[int]:
         connections = self._cells[cell]["connections"]
         return [bit for port in ports for bit in connections.get(port, [])]
+
+
+def _best(cell: str, names: list[str]) -> str:
+    """The harness first, then the signal that Yosys named the cell after: others are ports that it passes through."""
+    return min(names, key=lambda name: (not name.startswith(_HARNESS), _rank(cell, name), len(name)))
 
 
 def _rank(cell: str, name: str) -> int:

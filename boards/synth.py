@@ -17,7 +17,7 @@ from .errors import SynthesisError
 from .families import TARGETS, Placement, Target, Totals
 from .harness import TimingHarness
 from .hints import hint
-from .netlist import Count, area, load_netlist
+from .netlist import Count, Netlist, area, load_netlist
 from .timing import CriticalPath, read_timing
 from .tools import check_package, run_nextpnr, run_yosys, version, yosys_package
 from .units import ACCELERATOR, find_unit
@@ -31,8 +31,8 @@ GOAL_MHZ = 80.0
 """What every unit must reach on ECP5, speed grade 6."""
 UNIT_MHZ = 100
 """Clock that the placement of a unit aims at."""
-PREPARE_VERSION = "1"
-"""Of every `Placement.prepare`: part of the key of cached placements."""
+PREPARE_VERSION = "2"
+"""Of every `Placement.prepare`, and of how its result is read: part of the key of cached placements."""
 _LEVELS = re.compile(r"Longest topological path in \S+ \(length=(\d+)\)")
 
 
@@ -216,17 +216,17 @@ def place(
     Raises:
         SynthesisError: nextpnr refuses the design.
     """
-    text = gzip.decompress((mapped / NETLIST).read_bytes())
-    design = json.loads(text)
+    design = json.loads(gzip.decompress((mapped / NETLIST).read_bytes()))
+    module = design["modules"][TOP]
     if placement.prepare is not None:
-        placement.prepare(design["modules"][TOP])
+        placement.prepare(module)
     netlist = folder / "netlist.json"
     netlist.write_text(json.dumps(design))
     for name, content in files.items():
         (folder / name).write_text(content)
     run_nextpnr(placement.package, [*placement.arguments, *arguments], folder, tick)
     netlist.unlink()  # most of the size, and kept beside the cells
-    clocks, path = read_timing(json.loads((folder / "report.json").read_text()), load_netlist(text, TOP))
+    clocks, path = read_timing(json.loads((folder / "report.json").read_text()), Netlist(module))
     result = {"clocks": clocks, "critical_path": None if path is None else asdict(path)}
     (folder / RESULT).write_text(json.dumps(result))
 

@@ -62,9 +62,9 @@ def _critical_path(segments: list[Mapping[str, Any]], netlist: Netlist) -> Criti
 
 
 def _end(place: Mapping[str, Any], netlist: Netlist) -> str:
-    """A register, or a port of a block RAM or multiplier."""
-    cell = str(place["cell"])
-    return _ours(netlist.packed_register(cell) or f"{cell} {place['port']}")
+    """A register, the signal at a port of a multiplier, or a block RAM and its port."""
+    cell, port = str(place["cell"]), str(place["port"])
+    return _ours(netlist.packed_register(cell) or netlist.unnamed_port(cell, port) or f"{cell} {port}")
 
 
 def _ours(name: str) -> str:

@@ -169,6 +169,23 @@ def test_registers_are_called_as_we_call_them() -> None:
     assert netlist.register("no cell") is None
 
 
+def test_ends_at_multipliers_are_called_as_their_signals() -> None:
+    """A cell that Yosys named; a block RAM, which has the name of a memory, keeps that and the port."""
+    nets = {
+        "unit.product": {"hide_name": 0, "bits": [5, 7]},
+        "unit.q_3_TRELLIS_FF_Q_2_DI": {"hide_name": 0, "bits": [8]},
+        "unit.data": {"hide_name": 0, "bits": [9]},
+    }
+    multiplier = {"type": "MULT18X18D", "connections": {"P1": [7], "A0": [8], "A1": ["0"]}}
+    memory = {"type": "DP16KD", "connections": {"DOA1": [9]}}
+    netlist = Netlist({"cells": {"unit.$83_MULT18X18D_P9": multiplier, "unit.ring.0": memory}, "netnames": nets})
+    assert netlist.unnamed_port("unit.$83_MULT18X18D_P9", "P1") == "unit.product[1]"
+    assert netlist.unnamed_port("unit.$83_MULT18X18D_P9", "A0") == "unit.q_3"
+    assert netlist.unnamed_port("unit.$83_MULT18X18D_P9", "A1") is None
+    assert netlist.unnamed_port("unit.ring.0", "DOA1") is None
+    assert netlist.unnamed_port("no cell", "P1") is None
+
+
 def test_registers_in_logic_cells_of_ice40_are_found() -> None:
     """nextpnr-ice40 packs a flip-flop with the LUT before it and renames the pair after the LUT."""
     nets = {"unit.sum": {"hide_name": 0, "bits": [7]}, "unit.sum_SB_LUT4_O_I3": {"hide_name": 0, "bits": [9]}}
