@@ -9,6 +9,7 @@ from typing import Any
 
 from .arch.config import AcceleratorConfig, derive
 from .arch.model import Model
+from .boards.host.board import BOARD_DEVICES
 from .driver.compiler import (
     AUTO,
     CompiledModel,
@@ -30,10 +31,10 @@ from .driver.runtime import Generation, Session
 from .driver.sampling import Sampling
 from .driver.tokenizer import StreamDecoder
 from .sim.dram import load_dram
-from .verified import VerifiedAccelerator
+from .verified import Pair, VerifiedAccelerator, verified
 from .waves import wave_file
 
-DEVICES = ("rtl", "golden", "float")
+DEVICES = ("rtl", "golden", "float", *BOARD_DEVICES)
 EVALUATORS = ("golden", "float")
 DEFAULT_MODEL = "celosia-tiny"
 DEFAULT_PROMPT = "Once upon a time"
@@ -117,7 +118,7 @@ class RunReport:
                 "bus utilization": _percent(self.bus_utilization),
                 "MAC utilization": _percent(self.mac_utilization),
                 **self._memory_rows(),
-                "simulated kHz": round(self.simulated_hz / 1000, 1) if self.simulated_hz else None,
+                **({"simulated kHz": round(self.simulated_hz / 1000, 1)} if self.simulated_hz else {}),
             }
         return rows | {"seconds": round(self.seconds, 1)}
 
@@ -155,7 +156,7 @@ def run(
         prompt, tokens: the prompt as text or as ids; neither: a default text.
         count: tokens to generate at most.
         sampling: None is greedy.
-        device: "rtl" (beside the golden machine, every tensor compared), "golden" or "float".
+        device: "rtl", "uio" or "xdma" (beside the golden machine, and compared with it), "golden" or "float".
         on_text: called with each piece of the generated text.
         progress: called while the model is compiled, with bytes packed and in all.
         status: told what is being done, a line at a time.
@@ -164,6 +165,7 @@ def run(
 
     Raises:
         ConfigError, FitError, RequestError: bad input. ToolMissing, BuildError, CacheError: no simulator.
+        BoardError: no board.
     """
     _check_device(device, DEVICES)
     if waves is not None:
@@ -197,7 +199,7 @@ def run(
                 vocabulary=compiled.model.vocab_size,
                 fix=CONTEXT_FIX,
             )
-            with VerifiedAccelerator(compiled, report=status, waves=pipe, memory=memory) as accelerator:
+            with verified(device, compiled, report=status, waves=pipe, memory=memory) as accelerator:
                 generation = Session(accelerator, compiled).generate(fed, count, sampling, emit)
                 measured = _measured(compiled, accelerator)
     if on_text and decoder:
@@ -205,10 +207,11 @@ def run(
     return _report(model, config, device, generation, time.perf_counter() - started, measured)
 
 
-def _measured(compiled: CompiledModel, accelerator: VerifiedAccelerator) -> dict[str, Any]:
-    """The fields of a report that only the RTL has."""
+def _measured(compiled: CompiledModel, accelerator: Pair) -> dict[str, Any]:
+    """The fields of a report that only the RTL has, simulated or on a board."""
     found = figures(compiled, accelerator.jobs)
-    comparison, device = accelerator.comparison, accelerator.device
+    comparison = accelerator.comparison
+    simulated = _simulated(accelerator) if isinstance(accelerator, VerifiedAccelerator) else {}
     return {
         "bit_exact": comparison.bit_exact,
         "tensors_compared": comparison.tensors,
@@ -224,6 +227,13 @@ def _measured(compiled: CompiledModel, accelerator: VerifiedAccelerator) -> dict
         "bus_bytes_per_cycle": derive(compiled.config).bus_bytes,
         "bus_utilization": found.bus_utilization,
         "mac_utilization": found.mac_utilization,
+        **simulated,
+    }
+
+
+def _simulated(accelerator: VerifiedAccelerator) -> dict[str, Any]:
+    device = accelerator.device
+    return {
         "simulated_hz": device.cycles / device.seconds if device.seconds else None,
         "simulated_hz_cpu": device.cycles / device.cpu_seconds if device.cpu_seconds else None,
         "memory": decoded.to_json() if (decoded := accelerator.decode_memory()) else None,

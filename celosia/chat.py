@@ -13,6 +13,8 @@ import click
 
 from .arch.config import AcceleratorConfig
 from .arch.model import Model, Tokenizer
+from .boards.host.board import BOARD_DEVICES, board_accelerator
+from .boards.host.files import KernelFiles
 from .driver.chat_template import Message, render_chat
 from .driver.compiler import compile_model
 from .driver.errors import ModelError
@@ -187,11 +189,12 @@ def conversation(
     count: int = 256,
     status: Callable[[str], None] | None = None,
 ) -> Iterator[tuple[Conversation, VerifiedAccelerator | None]]:
-    """A conversation on a device ("rtl", "golden" or "float"), and on the RTL what compares it with the golden machine.
+    """A conversation on one of `api.DEVICES`, and on the simulated RTL what compares it with the golden machine.
 
     Raises
     ------
     ConfigError, FitError, RequestError: bad input. ToolMissing, BuildError, CacheError: no simulator.
+    BoardError: no board.
     """
     options: dict[str, Any] = {"system": system, "sampling": sampling, "count": count}
     if device == "float":
@@ -199,12 +202,16 @@ def conversation(
         return
     compiled = compile_model(model, config)
     options["context"] = compiled.context
+    clock = config.control.clock_mhz
     if device == "golden":
         yield Conversation(model, Session(GoldenAccelerator(), compiled), **options), None
         return
+    if device in BOARD_DEVICES:
+        with board_accelerator(device, compiled, KernelFiles()) as board:
+            yield Conversation(model, Session(board, compiled), clock_mhz=clock, **options), None
+        return
     with VerifiedAccelerator(compiled, report=status) as accelerator:
-        talk = Conversation(model, Session(accelerator, compiled), clock_mhz=config.control.clock_mhz, **options)
-        yield talk, accelerator
+        yield Conversation(model, Session(accelerator, compiled), clock_mhz=clock, **options), accelerator
 
 
 def _encode(tokenizer: Tokenizer, text: str, *, begin: bool) -> list[int]:

@@ -129,6 +129,23 @@ class Comparison:
                 return
             self.elements += expected.size
 
+    def compare_page(self, page: int, golden: Read, actual: Read) -> None:
+        """Compare the bytes of a page of the cache; a page counts as a tensor."""
+        if self.mismatch is not None:
+            return
+        memory = self.compiled.memory
+        size = memory.kv_bytes // self._config.cache.pages
+        offset = memory.kv_offset + page * size
+        expected, found = golden(offset, size), actual(offset, size)
+        different = np.flatnonzero(expected != found)
+        if not len(different):
+            self.tensors += 1
+            self.elements += size
+        else:
+            where = int(different[0])
+            name = f"page {page} of the KV cache"
+            self.mismatch = Mismatch(-1, -1, "APPEND", name, (where,), str(expected[where]), str(found[where]))
+
     def compare_results(self, golden: JobResult, rtl: JobResult) -> None:
         """Compare the sampled tokens, the last step's candidates and the sticky flag of one job."""
         for name, expected, actual in (

@@ -15,7 +15,7 @@ from rich.status import Status
 from rich.table import Table
 
 from .arch.config import ConfigError
-from .boards.errors import SynthesisError
+from .boards.errors import BoardError, SynthesisError
 from .driver.compiler import FitError
 from .driver.device import AcceleratorError
 from .driver.errors import ModelError
@@ -41,6 +41,7 @@ USER_ERRORS = (
     CacheError,
     SimulationError,
     SynthesisError,
+    BoardError,
     AcceleratorError,
     OSError,
     MemoryError,
