@@ -1,18 +1,14 @@
 """`celosia generate`: everything that an FPGA flow or a testbench needs of an accelerator, in one folder."""
 
-import gc
 import json
 import shutil
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-from amaranth.hdl import UnusedElaboratable
 
 from .arch.config import AcceleratorConfig, derive
 from .arch.export import write_c_header, write_html, write_markdown, write_rdl
@@ -42,7 +38,7 @@ def generate(config: AcceleratorConfig, folder: Path, status: Callable[[str], No
     check_folder(folder)
     status("elaborating")
     verilog = accelerator_verilog(config, name=TOP)
-    ports = _ports(config)
+    ports = accelerator_ports(config)
     manifest = accelerator_manifest(config, verilog, ports)
     status("writing")
     with tempfile.TemporaryDirectory() as work:
@@ -119,13 +115,3 @@ def memory_ports(config: AcceleratorConfig) -> dict[str, str]:
         f"at address / {bus.ports} from {index << bus.port_address_bits:#x} on"
         for index, name in enumerate(bus.masters)
     }
-
-
-def _ports(config: AcceleratorConfig) -> list[Port]:
-    # Only the ports of the component are wanted; Amaranth takes one that is not elaborated for a mistake, and says so
-    # when it is freed: at a collection, since it refers to itself.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UnusedElaboratable)
-        ports = accelerator_ports(config)
-        gc.collect()
-    return ports

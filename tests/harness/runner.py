@@ -58,6 +58,7 @@ def run_bench(
     public: Sequence[tuple[str, str]] = (),
     optimize: bool = False,
     family: str | None = None,
+    ours: bool = True,
 ) -> None:
     """Run the cocotb tests of a module on a component and raise if one fails.
 
@@ -79,6 +80,8 @@ def run_bench(
         Compile for speed of simulation (worth it above some 100,000 cycles) instead of speed of compilation.
     family : str or None
         Run on the netlist of a family (`netlist.FAMILIES`); ``pytest --netlist FAMILY`` overrides None.
+    ours : bool
+        Lint it. What others' generators write is not ours to tidy.
 
     Raises
     ------
@@ -94,7 +97,7 @@ def run_bench(
     design = f"netlist ({family}) of bench" if family else "bench"
     print(f"{design} {name}: seed {seed} (replay: pytest --seed {seed})")
     waves = os.environ.get(WAVES_VARIABLE)
-    build = build_bench(component, public=public, optimize=optimize, waves=waves is not None, family=family)
+    build = build_bench(component, public=public, optimize=optimize, waves=waves is not None, family=family, ours=ours)
     with tempfile.TemporaryDirectory(prefix="celosia-bench-") as folder:
         results = Path(folder) / "results.xml"
         try:
@@ -126,6 +129,7 @@ def build_bench(
     optimize: bool = False,
     waves: bool = False,
     family: str | None = None,
+    ours: bool = True,
 ) -> Path:
     """Convert, lint and compile a component, or its netlist; returns the folder with the simulation, from the cache if
     it is there."""
@@ -134,10 +138,12 @@ def build_bench(
     converted = component if isinstance(component, str) else verilog.convert(component, name=TOP, emit_src=False)
     source = NO_BITS.sub("", converted)
     arguments = ["--no-public-flat-rw", "-CFLAGS", _COMPILE_FLAGS[optimize]]
-    cells = ""
+    cells, found = "", []
     if family:
+        ours = False  # nor is what Yosys writes
         source = netlist(source, TOP, family)
         cells, found = cell_models(family)
+    if not ours:
         arguments += ["-Wno-fatal", "-Wno-lint", *found]
     visible = _control_file(source, public)
     # The simulation is linked against cocotb's libraries where they are, so their folder counts.
@@ -148,7 +154,7 @@ def build_bench(
     def build(folder: Path) -> None:
         (folder / "top.v").write_text(source + cells)
         (folder / "public.vlt").write_text(visible)
-        if not family:  # what Yosys writes is not ours to tidy
+        if ours:
             lint(folder / "top.v", toolchain=toolchain)
         _with_runtime(folder, content_key(variant), lambda: _compile(folder, arguments, waves, toolchain))
 
@@ -214,7 +220,10 @@ def _control_file(source: str, public: Sequence[tuple[str, str]]) -> str:
     body = re.search(rf"^module {TOP}\b.*?^endmodule", source, re.DOTALL | re.MULTILINE)
     if body is None:
         raise BuildFailed(f"no module {TOP} in the emitted Verilog")
-    ports = re.findall(r"^  (?:input|output|inout) (?:\[[^]]*\] )?(\S+);", body[0], re.MULTILINE)
+    # Declared in the body, as Yosys does, or in the head, as LiteX does.
+    kind = r"(?:input|output|inout) +"
+    declared = rf"^  {kind}(?:\[[^]]*\] )?(\S+);|^    {kind}(?:wire|reg) +(?:\[[^]]*\] +)?(\w+),?$"
+    ports = [old or new for old, new in re.findall(declared, body[0], re.MULTILINE)]
     lines = [
         f'public_flat_rw -module "{module}" -var "{signal}"'
         for module, signal in [*((TOP, port) for port in ports), *public]
