@@ -9,6 +9,7 @@ from ..arch.config import AcceleratorConfig, derive, load_config
 from .errors import SynthesisError
 from .families import TARGETS, Target
 from .gateware.block_memory import COLUMN_BEATS
+from .projects.project import PROJECTS
 from .tools import check_package
 
 PINS_PACKAGE = "amaranth-boards"
@@ -111,5 +112,5 @@ def find_board(name: str) -> Board:
         SynthesisError: there is none; the message lists all.
     """
     if name not in BOARDS:
-        raise SynthesisError(f"board {name!r} does not exist: choose one of {', '.join(BOARDS)}")
+        raise SynthesisError(f"board {name!r} does not exist: choose one of {', '.join([*BOARDS, *PROJECTS])}")
     return BOARDS[name]

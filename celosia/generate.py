@@ -60,10 +60,15 @@ def generate(config: AcceleratorConfig, folder: Path, status: Callable[[str], No
     return {**manifest, "seconds": round(time.perf_counter() - started, 1)}
 
 
+def design_of(config: AcceleratorConfig, ports: Sequence[Port]) -> Design:
+    """What flows are told of a generated accelerator."""
+    version = metadata.version("celosia")
+    return Design(config, ports, TOP, VERILOG_FILE, WAIVERS_FILE, CONSTRAINTS_FILE, version)
+
+
 def flow_files(config: AcceleratorConfig, ports: Sequence[Port]) -> dict[str, str]:
     """Name to text of the files that FPGA flows read: FuseSoC, IP-XACT, Vivado, and Verilator's waivers."""
-    version = metadata.version("celosia")
-    design = Design(config, ports, TOP, VERILOG_FILE, WAIVERS_FILE, CONSTRAINTS_FILE, version)
+    design = design_of(config, ports)
     return {
         CORE_FILE: core_description(design),
         WAIVERS_FILE: WAIVERS.read_text(),

@@ -19,6 +19,10 @@ FOLDERS = ("arch", "boards", "driver", "golden", "hdl", "models", "sim")
 DATA = (
     "arch/presets/*.toml",
     "arch/registers.rdl",
+    "boards/projects/*.md",
+    "boards/projects/*.tcl",
+    "boards/projects/*.v",
+    "boards/projects/*.xdc",
     "celosia/*.html",
     "models/celosia-tiny/*",
     "sim/*.cpp",

@@ -9,6 +9,14 @@ from numpy.typing import NDArray
 from ...arch.config import Bus
 
 
+def regions(bus: Bus) -> list[tuple[int, int]]:
+    """Address and bytes of each port's memory: one behind the other, or, of the only port, all that it can address."""
+    if bus.ports == 1:
+        return [(0, 1 << bus.address_bits)]
+    size = 1 << bus.port_address_bits
+    return [(port * size, size) for port in range(bus.ports)]
+
+
 @dataclass(frozen=True)
 class Part:
     """What one port has of some consecutive bytes: consecutive too, in its own region.
@@ -33,7 +41,7 @@ def parts(bus: Bus, address: int, size: int) -> Iterator[Part]:
         low = min(max(address - first * beat - port * share, 0), share)
         high = (last - first) * share + min(max(address + size - last * beat - port * share, 0), share)
         if low < high:
-            yield Part(port, (port << bus.port_address_bits) + first * share + low, low, high)
+            yield Part(port, regions(bus)[port][0] + first * share + low, low, high)
 
 
 def beats(bus: Bus, address: int, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

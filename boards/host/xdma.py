@@ -13,7 +13,7 @@ from ...arch.config import AcceleratorConfig
 from .device import BoardDevice, offset_of
 from .files import KernelFiles, explained
 from .memory import MemoryFile
-from .ports import beats, parts
+from .ports import beats, parts, regions
 
 CARD = "dev/xdma0"
 LOAD = "load the bitstream and the driver xdma, and look with lspci whether the card is there"
@@ -39,11 +39,9 @@ class XdmaDevice(BoardDevice):
 
     def __init__(self, files: KernelFiles, config: AcceleratorConfig) -> None:
         super().__init__(files)
-        self._bus = bus = config.bus
-        self.base, self.memory_name = 0, "bus.ports x 2^bus.port_address_bits"
-        self.memory_bytes = bus.ports << bus.port_address_bits
-        if bus.ports == 1:
-            self.memory_bytes, self.memory_name = 1 << bus.address_bits, "2^bus.address_bits"
+        self._bus, self.base = config.bus, 0
+        self.memory_bytes = sum(size for _, size in regions(config.bus))
+        self.memory_name = "2^bus.address_bits" if config.bus.ports == 1 else "bus.ports x 2^bus.port_address_bits"
 
     def _begin(self) -> None:
         self._registers = self._memory_file(f"{CARD}_user", os.O_RDWR, REGISTERS)

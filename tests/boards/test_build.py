@@ -182,7 +182,7 @@ def test_missing_tool_names_the_extra(tool: str, tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--board", "icestick"], "celosia: board 'icestick' does not exist: choose one of ulx3s\n"),
+        (["--board", "icestick"], "celosia: board 'icestick' does not exist: choose one of ulx3s, kv260, u280\n"),
         ([], "celosia: Missing option '--board'; see `celosia build --help`\n"),
     ],
 )

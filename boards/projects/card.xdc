@@ -1,0 +1,11 @@
+# Pins that the board files do not give, by the card's user guide (UG1314).
+set_property PACKAGE_PIN D32 [get_ports hbm_cattrip]
+set_property IOSTANDARD LVCMOS18 [get_ports hbm_cattrip]
+set_property PULLTYPE PULLDOWN [get_ports hbm_cattrip]
+set_property PACKAGE_PIN BJ43 [get_ports sysclk0_clk_p*]
+set_property PACKAGE_PIN BJ44 [get_ports sysclk0_clk_n*]
+set_property IOSTANDARD LVDS [get_ports sysclk0_clk_*]
+set_property DQS_BIAS TRUE [get_ports sysclk0_clk_p*]
+create_clock -period 10.000 -name sysclk0 [get_ports sysclk0_clk_p*]
+create_clock -period 10.000 -name pcie_refclk [get_ports pcie_refclk_clk_p*]
+set_property BITSTREAM.GENERAL.COMPRESS TRUE [current_design]
