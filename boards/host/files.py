@@ -92,7 +92,7 @@ class KernelFiles:
     def words(self, fd: int, size: int, offset: int, inside: int) -> Words:
         """mmap(2) as words of 32 bits, from byte `inside` of it on; unmapped when nobody refers to it any more.
 
-        A memoryview makes one access of 32 bits of a read and of a write. ctypes may read before it writes, and numpy
+        A memoryview makes one access of 32 bits of a read and of a write. ctypes reads before it writes, and numpy
         leaves it to memcpy, which may read twice: either would advance a register such as TOKEN_DATA.
         """
         return memoryview(mmap.mmap(fd, size, offset=offset))[inside:].cast("I")

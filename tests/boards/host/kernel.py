@@ -3,8 +3,7 @@
 Files of sysfs are real ones. Opening, reading, writing, polling and mapping a device file does what the driver's source
 says (uio.c and uio_pdrv_genirq.c of Linux; u-dma-buf.c; cdev_*.c of dma_ip_drivers), with the checks that it makes.
 
-What this cannot show: caches and the order of accesses on a bus, the width of an access of a mapped register, time, and
-whether a driver does what its source says.
+What this cannot show: caches and the order of accesses on a bus, time, and whether a driver does what its source says.
 """
 
 from __future__ import annotations
