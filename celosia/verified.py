@@ -153,8 +153,11 @@ class BoardAccelerator(Pair):
     def __init__(self, compiled: CompiledProgram, hardware: RegisterAccelerator) -> None:
         super().__init__(compiled, hardware, GoldenAccelerator())
         self._pages: dict[int, tuple[int, ...]] = {}
-        # As on the golden machine: then what nobody writes is equal.
-        hardware.write(compiled.memory.kv_offset, np.zeros(compiled.memory.kv_bytes, np.uint8))
+        # As on the golden machine: then what nobody writes is equal. By pages, since the whole may be much.
+        memory, pages = compiled.memory, compiled.config.cache.pages
+        empty = np.zeros(memory.kv_bytes // pages, np.uint8)
+        for page in range(pages):
+            hardware.write(memory.kv_offset + page * len(empty), empty)
 
     def open(self, sequence: int, pages: tuple[int, ...]) -> None:
         """Open a sequence on both."""

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 
 from ...arch.config import AcceleratorConfig
 from ...driver.compiler import CompiledProgram
-from ...driver.registers import ABORT, BUSY, RegisterAccelerator
+from ...driver.registers import ABORT, BUSY, IDENTIFICATION, RegisterAccelerator
 from ..errors import BoardError
 from .device import BoardDevice
 from .files import KernelFiles
@@ -31,12 +31,15 @@ def board_accelerator(kind: str, compiled: CompiledProgram, files: KernelFiles) 
     Raises
     ------
     BoardError
-        It is not there, or its memory is too small or out of the bus's reach.
-    AcceleratorError
-        There is something else where it should be.
+        It is not there, or something else is, or its memory is too small or out of the bus's reach.
     """
     with _open(kind, compiled.config, files) as device:
         _check_memory(device, compiled)
+        found = device.read_register("ID")
+        if found != IDENTIFICATION:
+            raise BoardError(
+                f"register ID is {found:#x}, and {IDENTIFICATION:#x} on an accelerator: load the bitstream of one"
+            )
         accelerator = RegisterAccelerator(device, device.base)
         _stop(device)
         try:
