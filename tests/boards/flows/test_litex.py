@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -60,6 +62,13 @@ def test_soc_says_what_the_golden_machine_says(tmp_path: Path) -> None:
         assert f"#define CSR_CELOSIA_{name}_ADDR (CSR_BASE + {0x1_0000 + offset:#x}L)" in header
     parameters = {"config": config.to_dict(), "soc": soc, "prompt": "The cat", "steps": 3}
     run_bench(verilog, "tests.boards.flows.bench_litex", name="litex", parameters=parameters, ours=False)
+
+
+def test_example_runs_as_it_says(tmp_path: Path) -> None:
+    process = subprocess.run([sys.executable, EXAMPLE_FILE, tmp_path], capture_output=True, text=True, check=True)
+    assert process.stdout == "registers at 0x10000; image and cache in 64 MiB from 0x40000000 on\n"
+    assert (tmp_path / "celosia.v").is_file() and (tmp_path / "gateware" / "soc.v").is_file()
+    assert "csr_register,celosia_control,0x00010004,1,rw" in (tmp_path / "csr.csv").read_text()
 
 
 # A quarter of the bus's width, and all of it.
