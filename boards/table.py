@@ -18,10 +18,13 @@ CHOICES: list[tuple[str, str]] = [*((name, "ecp5") for name in UNITS), ("engine"
 
 def over_targets() -> list[tuple[AcceleratorConfig, str, Sequence[str]]]:
     """What the table of targets holds: config, unit, targets."""
-    preset, smallest = load_config(PRESET), load_config("minimal")
+    preset, smallest, largest = load_config(PRESET), load_config("minimal"), load_config("kria")
     return [
         (preset, "dot", tuple(TARGETS)),
         (preset, "norm", tuple(TARGETS)),
+        (largest, "dot", ("xcup",)),
+        (largest, "engine", ("xcup",)),
+        (largest, "softmax", ("xcup",)),
         (smallest, "dot", ("ecp5", "ice40", "gatemate")),
         (smallest, "engine", ("ecp5", "ice40", "gatemate")),
         (smallest, "softmax", ("ecp5", "ice40", "gatemate")),
@@ -29,21 +32,26 @@ def over_targets() -> list[tuple[AcceleratorConfig, str, Sequence[str]]]:
 
 
 def write_tables(file: Path, *, cached: Cached, progress: Progress, unit: str | None = None) -> None:
-    """Renew the tables of a document, or of the table of units only the rows of one unit.
+    """Renew the tables of a document, or in them only the rows of one unit.
 
     Raises:
         SynthesisError: the file has no markers, no such unit, or a unit fails.
         OSError: it cannot be read or written.
     """
     _, old, _ = part(file, BEGIN, END)
+    _, old_targets, _ = part(file, TARGETS_BEGIN, TARGETS_END)
+    over = [(chosen, name, target) for chosen, name, targets in over_targets() for target in targets]
     if unit is not None:
         _replace(file, BEGIN, END, _renewed(old, unit, cached, progress))
+        results = _all([choice for choice in over if choice[1] == unit], cached, progress)
+        if results:
+            order = [f"| {name} | {chosen.name} | {target} |" for chosen, name, target in over]
+            text = _targets_renewed(old_targets, targets_markdown(results), order)
+            _replace(file, TARGETS_BEGIN, TARGETS_END, text)
         return
-    part(file, TARGETS_BEGIN, TARGETS_END)
     config = load_config(PRESET)
     units = _all([(config, name, target) for name, target in CHOICES], cached, progress)
     _replace(file, BEGIN, END, markdown(units))
-    over = [(chosen, name, target) for chosen, name, targets in over_targets() for target in targets]
     _replace(file, TARGETS_BEGIN, TARGETS_END, targets_markdown(_all(over, cached, progress)))
 
 
@@ -120,6 +128,13 @@ def targets_markdown(results: Sequence[Synthesis]) -> str:
             f"| {share} | {area.ff} | {area.dsp:g} | {area.block_ram:g} | {result.levels} | {speed} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _targets_renewed(old: str, new: str, order: Sequence[str]) -> str:
+    """Head and rows of a new table of targets, and of the old one those that are not in it, by how rows begin."""
+    head, rows = new.splitlines()[:2], [*new.splitlines()[2:], *old.splitlines()]
+    found = [next((row for row in rows if row.startswith(begin)), None) for begin in order]
+    return "\n".join([*head, *(row for row in found if row is not None)]) + "\n"
 
 
 def _row(result: Synthesis) -> str:

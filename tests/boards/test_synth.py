@@ -314,6 +314,27 @@ def test_one_row_is_renewed_at_its_place(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.usefixtures("tiny")
+def test_rows_of_targets_are_renewed_with_their_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load_config("ecp5")
+    monkeypatch.setattr(table, "CHOICES", [("tiny", "xcup")])
+    targets = [(config, "first", ("ecp5",)), (config, "tiny", ("xcup", "xc7")), (config, "never", ("ecp5",))]
+    monkeypatch.setattr(table, "over_targets", lambda: targets)
+    document = tmp_path / "document.md"
+    lines = [*targets_markdown([_synthesis("first", 70.0)]).splitlines(), "| tiny | ecp5 | xc7 | A | 99 |", "| gone |"]
+    before, _, after = DOCUMENT.rpartition("old\n")
+    document.write_text(before + "\n".join(lines) + "\n" + after)
+    write_tables(document, cached=cached_build, progress=lambda done, total, text: None, unit="tiny")
+    _, renewed, _ = table.part(document, table.TARGETS_BEGIN, table.TARGETS_END)
+    rows = [row.split(" | ")[:5] for row in renewed.splitlines()[3:]]
+    assert [row[:3] for row in rows] == [
+        ["| first", "ecp5", "ecp5"],
+        ["| tiny", "ecp5", "xcup"],
+        ["| tiny", "ecp5", "xc7"],
+    ]
+    assert rows[0][4] == "5" and rows[1][4] == "16" and rows[2][4] == "0"
+
+
+@pytest.mark.usefixtures("tiny")
 def test_a_full_disk_leaves_the_document_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     document = tmp_path / "document.md"
     document.write_text(DOCUMENT)
