@@ -92,6 +92,7 @@ class RunReport:
     mac_utilization: float | None = None
     simulated_hz: float | None = None
     simulated_hz_cpu: float | None = None
+    comparison_share: float | None = None
     memory: dict[str, Any] | None = None
     saturated: bool | None = None
     seconds: float = 0.0
@@ -118,9 +119,17 @@ class RunReport:
                 "bus utilization": _percent(self.bus_utilization),
                 "MAC utilization": _percent(self.mac_utilization),
                 **self._memory_rows(),
-                **({"simulated kHz": round(self.simulated_hz / 1000, 1)} if self.simulated_hz else {}),
+                **self._simulation_rows(),
             }
         return rows | {"seconds": round(self.seconds, 1)}
+
+    def _simulation_rows(self) -> dict[str, Any]:
+        if not self.simulated_hz:
+            return {}
+        return {
+            "simulated kHz": round(self.simulated_hz / 1000, 1),
+            "comparison, of the simulation's time": _percent(self.comparison_share),
+        }
 
     def _memory_rows(self) -> dict[str, Any]:
         if self.memory is None:
@@ -236,6 +245,7 @@ def _simulated(accelerator: VerifiedAccelerator) -> dict[str, Any]:
     return {
         "simulated_hz": device.cycles / device.seconds if device.seconds else None,
         "simulated_hz_cpu": device.cycles / device.cpu_seconds if device.cpu_seconds else None,
+        "comparison_share": accelerator.cpu_seconds / device.cpu_seconds if device.cpu_seconds else None,
         "memory": decoded.to_json() if (decoded := accelerator.decode_memory()) else None,
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,12 +37,15 @@ class Pair(ABC):
         What was compared so far.
     jobs : list
         Every job with its result.
+    cpu_seconds : float
+        Processor time of the golden machine and of comparing.
     """
 
     def __init__(self, compiled: CompiledProgram, hardware: RegisterAccelerator, golden: GoldenAccelerator) -> None:
         self.hardware, self.golden = hardware, golden
         self.comparison = Comparison(compiled)
         self.jobs: list[tuple[Job, JobResult]] = []
+        self.cpu_seconds = 0.0
 
     def load(self, compiled: CompiledProgram) -> None:
         """Load both."""
@@ -76,9 +80,11 @@ class Pair(ABC):
             One of them stopped with an error.
         """
         result = self.hardware.run(job, on_token)
+        started = time.process_time()
         expected = self.golden.run(job)
         self._compare_writes()
         self.comparison.compare_results(expected, result)
+        self.cpu_seconds += time.process_time() - started
         self.jobs.append((job, result))
         return result
 

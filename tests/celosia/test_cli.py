@@ -54,8 +54,8 @@ def test_golden_writes_the_text_of_the_reference() -> None:
     assert golden["text"] == reports["float"]["text"]
     assert " ".join(golden) == (
         "model config device prompt_tokens generated_tokens text bit_exact tensors_compared elements_compared cycles "
-        "bytes bus_bytes_per_cycle bus_utilization mac_utilization simulated_hz simulated_hz_cpu memory saturated "
-        "seconds"
+        "bytes bus_bytes_per_cycle bus_utilization mac_utilization simulated_hz simulated_hz_cpu comparison_share "
+        "memory saturated seconds"
     )
     assert golden["bit_exact"] is None
 
@@ -70,6 +70,7 @@ def test_rtl_is_bit_exact_and_measured() -> None:
     assert rtl["tensors_compared"] > 100
     assert len(rtl["cycles"]["decode"]) == 2
     assert 0.5 < rtl["bus_utilization"] <= 1
+    assert rtl["comparison_share"] > 0
     assert rtl["simulated_hz_cpu"] > 0.9 * rtl["simulated_hz"] > 0
     assert rtl["bytes"]["activations"] == 0
 
