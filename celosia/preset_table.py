@@ -18,6 +18,7 @@ from .driver.compiler import FitError, plan, uniform_formats
 from .driver.cycles.forecast import decode_at, prompt_of
 from .hdl.verilog import accelerator_verilog
 
+_PREDICTED = ("model", "decode_cycles", "bus_busy", "prompt_cycles", "array_busy", "prompt_bus_busy")
 CONTEXT, PROMPT = 256, 128
 """Positions of the decode step and tokens of the prompt that are predicted."""
 
@@ -35,13 +36,27 @@ SMOLLM2 = ModelConfig(
     rope_frequencies=rope_frequencies(64, 100000.0),
 )
 
+TINYLLAMA = ModelConfig(
+    name="TinyLlama-1.1B",
+    dim=2048,
+    hidden_dim=5632,
+    n_layers=22,
+    n_heads=32,
+    n_kv_heads=4,
+    head_dim=64,
+    vocab_size=32000,
+    context_length=2048,
+    tied_embeddings=False,
+    rope_frequencies=rope_frequencies(64, 10000.0),
+)
+
 
 def preset_rows(report: Reporter) -> list[dict[str, Any]]:
     """A row of plain data for every preset, the smallest array first.
 
-    Each has what `_generate` measures, and of the larger of two models that fits, SmolLM2-135M's shape or the embedded
-    one: predicted cycles of a decode step and how much of them the bus is busy, cycles of a prompt and how much of them
-    the array is (the cycle model, docs/performance.md).
+    Each has what `_generate` measures, and of the largest of three models that fits, the shapes of TinyLlama-1.1B and
+    SmolLM2-135M and the embedded one: predicted cycles of a decode step and how much of them the bus is busy, cycles of
+    a prompt and how much of them the array and the bus are (the cycle model, docs/performance.md).
     """
     configs = sorted(map(load_config, preset_names()), key=lambda config: derive(config).macs)
     rows = []
@@ -82,7 +97,7 @@ def _generate(config: AcceleratorConfig) -> dict[str, Any]:
 
 
 def _predicted(config: AcceleratorConfig) -> dict[str, Any]:
-    for model, format in ((SMOLLM2, "Q4_1"), (load().config, "Q8_0")):
+    for model, format in ((TINYLLAMA, "Q4_1"), (SMOLLM2, "Q4_1"), (load().config, "Q8_0")):
         if format not in config.array.formats:
             continue
         try:
@@ -96,15 +111,16 @@ def _predicted(config: AcceleratorConfig) -> dict[str, Any]:
             "bus_busy": round(step.bus[1] / step.decode[0], 4),
             "prompt_cycles": round(prompt.prefill),
             "array_busy": round(prompt.array[0] / prompt.prefill, 4),
+            "prompt_bus_busy": round(prompt.bus[0] / prompt.prefill, 4),
         }
-    return dict.fromkeys(("model", "decode_cycles", "bus_busy", "prompt_cycles", "array_busy"))
+    return dict.fromkeys(_PREDICTED)
 
 
 def show_presets(rows: list[dict[str, Any]]) -> None:
     """Print them."""
     drawn = Table(title=f"Presets; predicted: a decode step at {CONTEXT} positions, a prompt of {PROMPT} tokens")
     names = ("preset", "MACs", "bus, bits", "generate, s (CPU)", "memory, MB", "Verilog, MB", "bytes a MAC")
-    for name in (*names, "model", "decode, cycles", "bus busy", "prompt, cycles", "array busy"):
+    for name in (*names, "model", "decode, cycles", "bus busy", "prompt, cycles", "array busy", "bus busy"):
         drawn.add_column(name, justify="left" if name in ("preset", "model") else "right")
     for row in rows:
         cells = [
@@ -117,7 +133,7 @@ def show_presets(rows: list[dict[str, Any]]) -> None:
             f"{row['bytes_per_mac']:,}",
         ]
         cells += [row["model"] or "-"]
-        cells += [_cell(row[name]) for name in ("decode_cycles", "bus_busy", "prompt_cycles", "array_busy")]
+        cells += [_cell(row[name]) for name in _PREDICTED[1:]]
         drawn.add_row(*cells)
     Console(width=max(Console().width, 160)).print(drawn)
 
