@@ -245,7 +245,7 @@ class Derived:
             KB x 32 / V for each row. A block a cycle, with V = 32, is what the memory takes.
         softmax_rows: rows in a ring between two stages of the softmax: as many as begin, one every 32 / V cycles, while
             one passes a stage.
-        softmax_sums: rows whose probabilities are being summed: some 45 cycles.
+        softmax_sums: rows whose probabilities are being summed: some 60 cycles.
     """
 
     bus_bytes: int

@@ -26,6 +26,7 @@ from .generate import generate
 from .matmul_command import matmul
 from .options import TokenList, config_option, decodes_option, json_option, model_option, prompts_option
 from .preset_table import preset_rows, show_presets
+from .run_report import RunReport
 from .synth_command import synth
 
 
@@ -139,7 +140,7 @@ def run(
     _show_run(result, as_json)
 
 
-def _show_run(result: api.RunReport, as_json: bool) -> None:
+def _show_run(result: RunReport, as_json: bool) -> None:
     """Print a run; exit with 1 where RTL and golden differ."""
     if as_json:
         click.echo(json.dumps(result.to_json()))

@@ -8,7 +8,7 @@ from ...arch.formats import BLOCK
 from ...arch.isa import MOST_SUB_HEADS, Geometry, Instruction
 from ...arch.layout import ceil_div
 from .stream import Line, Stream
-from .timing import ADD, EXPONENTIAL, HAZARD, MULTIPLY, RECIPROCAL, TO_FIXED, TREE, Timing
+from .timing import ADD, EXPONENTIAL, HAZARD, MULTIPLY, RECIPROCAL, TO_FIXED, Timing
 
 _WALKED, _MIDDLE = 24, 14
 """Pages of a pass that are walked at most, and the one behind which the others are skipped: at an even pace, before
@@ -89,9 +89,9 @@ class AttendModel:
         quantized = ceil_div(self.geometry.head_blocks, self.quantizers) * words
         # Rows in the rings, `buffers` at most, and behind the exponentials in the queue for their sums.
         rings = (2 * words + scaled, words + powered + quantized)
-        self.row = max(words, quantized, max(rings) / self.buffers, (words + powered + TREE) / self.sums)
+        self.row = max(words, quantized, max(rings) / self.buffers, (words + powered + timing.tree) / self.sums)
         written = powered + quantized + 3 + timing.quantizer + self.quantizers - 1 + 2
-        summed = words + powered + TREE + 1 + 2 + ADD + RECIPROCAL + 1
+        summed = words + powered + timing.tree + 1 + 2 + ADD + RECIPROCAL + 1
         self.tail = words + scaled + max(written, summed)
 
     def run(

@@ -21,8 +21,8 @@ LEAD = 5
 DOT, HAZARD = 5, 3 + ADD
 """Latency of a dot product; micro-ops between two on one accumulator."""
 
-TREE = 5 * ADD
-"""Latency of the sum of a block's 32 floats."""
+TREE_LEVELS = 5
+"""Additions from a float to the sum of its block of 32."""
 
 PLAIN, ONE_SUM, TWO_SUMS = 1, 2 + ADD, 2 + 2 * ADD
 """Cycles from a step of a product's writer to its write: without bias and residual, with one of them, with both."""
@@ -71,6 +71,7 @@ class Timing:
 
     Attributes:
         words: cycles of a block of 32 in the vector unit. engine: from a micro-op to its result at the queue's end.
+        tree: from the last word of a block to the sum of its 32. total: from there to the sum of the row.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -79,6 +80,10 @@ class Timing:
         self.words = BLOCK // self.lanes
         self.levels = self.lanes.bit_length() - 1
         self.quantizer = 7 + self.levels + self.words
+        # With two and four lanes one adder does what is above them, with two also the totals (hdl/vector/row_sum.py).
+        above = TREE_LEVELS - self.levels
+        self.tree = self.levels * ADD + (1 + above * (ADD + 1) if self.lanes <= 4 else above * ADD)
+        self.total = ADD + (self.lanes == 2)
         minimum = any(f.has_minimum for f in self.derived.formats)
         scaler = 2 + TO_FLOAT + (ADD if minimum else 0)
         self.engine = 1 + DOT + scaler + 3 + ADD - 3 + 2
@@ -121,11 +126,11 @@ class Timing:
     def _norm(self, instruction: Instruction, rows: int) -> int:
         words = instruction.k * self.words
         summing = words + (instruction.k - 1) * max(0, ADD - self.words)
-        deviation = TREE + ADD + MULTIPLY + ADD + ROOT + 1 - LEAD
+        deviation = self.tree + self.total + MULTIPLY + self.total + ROOT + 1 - LEAD
         first = 0 if Flag.LAST_ROW not in instruction.flags else rows - 1
         count = rows if Flag.LAST_ROW not in instruction.flags else 1
         if Flag.LAYER_NORM in instruction.flags:
-            mean = summing + 1 + 3 + TREE + ADD + MULTIPLY + 1 + 1 - LEAD
+            mean = summing + 1 + 3 + self.tree + self.total + MULTIPLY + 1 + 1 - LEAD
             square = summing + 1 + 13 + deviation + 1
             final = 2 * words + _RESULT["centre"] + 1 + self.quantizer + 1
             return first + count * (mean + square + final)

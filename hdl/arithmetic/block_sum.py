@@ -8,13 +8,26 @@ from ...arch.formats import BLOCK
 from ..interfaces import FLOAT
 from .add import FloatAdd
 from .common import delay_valid
+from .serial_sum import SerialSum
+
+
+def add_lanes(m: Module, values: list[Value], valid: Value) -> tuple[Value, Value]:
+    """A tree of adders over some values, a result a cycle: the sum, and `valid` as late as that."""
+    level = 0
+    while len(values) > 1:
+        pairs = zip(values[::2], values[1::2], strict=True)
+        values = [_add(m, a, b, f"add_{level}_{i}") for i, (a, b) in enumerate(pairs)]
+        valid = delay_valid(m, valid, FloatAdd.latency, name=f"valid_{level}")
+        level += 1
+    return values[0], valid
 
 
 class BlockSum(wiring.Component):
     """Balanced tree over blocks of 32 floats that arrive V a cycle, lowest first, at any pace; nothing waits.
 
-    A tree of V - 1 adders, then for each level above one adder and a register that holds the left operand until the
-    right one comes.
+    A tree of V - 1 adders. For the levels above, with 2 or 4 lanes, a `SerialSum`; with more, whose blocks follow each
+    other more quickly than that gives its results, an adder for each and a register that holds the left operand until
+    the right one comes.
 
     Parameters
     ----------
@@ -37,28 +50,30 @@ class BlockSum(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        values: list[Value] = [self.i[lane] for lane in range(self.lanes)]
-        valid: Value = self.valid
-        level = 0
-        while len(values) > 1:
-            pairs = zip(values[::2], values[1::2], strict=True)
-            values = [self._add(m, a, b, f"add_{level}_{i}") for i, (a, b) in enumerate(pairs)]
-            valid = delay_valid(m, valid, FloatAdd.latency, name=f"valid_{level}")
-            level += 1
-        value = values[0]
-        for _ in range((BLOCK // self.lanes).bit_length() - 1):
-            left = Signal(32, name=f"left_{level}", reset_less=True)
-            holds = Signal(name=f"holds_{level}")
-            with m.If(valid):
-                m.d.sync += [holds.eq(~holds), left.eq(value)]
-            value = self._add(m, left, value, f"add_{level}")
-            valid = delay_valid(m, valid & holds, FloatAdd.latency, name=f"valid_{level}")
-            level += 1
+        value, valid = add_lanes(m, [self.i[lane] for lane in range(self.lanes)], self.valid)
+        levels = (BLOCK // self.lanes).bit_length() - 1
+        if self.lanes <= 4:
+            m.submodules.serial = serial = SerialSum(levels=levels, total=False)
+            m.d.comb += [serial.valid.eq(valid), serial.i.eq(value)]
+            value, valid = serial.o, serial.o_valid
+        else:
+            for level in range(levels):
+                value, valid = self._level(m, value, valid, f"above_{level}")
         m.d.comb += [self.o.eq(value), self.o_valid.eq(valid)]
         return m
 
     @staticmethod
-    def _add(m: Module, a: Value, b: Value, name: str) -> Signal:
-        m.submodules[name] = adder = FloatAdd()
-        m.d.comb += [adder.en.eq(C(1)), adder.a.eq(a), adder.b.eq(b)]
-        return adder.o
+    def _level(m: Module, value: Value, valid: Value, name: str) -> tuple[Value, Value]:
+        """Sums of two values that follow each other."""
+        left = Signal(32, name=f"{name}_left", reset_less=True)
+        holds = Signal(name=f"{name}_holds")
+        with m.If(valid):
+            m.d.sync += [holds.eq(~holds), left.eq(value)]
+        result = _add(m, left, value, f"{name}_add")
+        return result, delay_valid(m, valid & holds, FloatAdd.latency, name=f"{name}_valid")
+
+
+def _add(m: Module, a: Value, b: Value, name: str) -> Signal:
+    m.submodules[name] = adder = FloatAdd()
+    m.d.comb += [adder.en.eq(C(1)), adder.a.eq(a), adder.b.eq(b)]
+    return adder.o
