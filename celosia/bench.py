@@ -15,9 +15,10 @@ from .arch.model import Model
 from .bench_page import page
 from .bench_trace import chrome_trace
 from .driver.compiler import compile_model
+from .driver.cycles import predict
 from .driver.work import Work
 from .sim.bench import PROMPT, Bench, Measured, run_bench
-from .sim.dram import load_dram
+from .sim.dram import ideal_memory, load_dram
 from .sim.ledger import ARRAY_CLASSES, ARRAY_USEFUL, BUS_CLASSES, BUS_USEFUL, NOBODY, UNITS
 
 SCHEMA = 1
@@ -94,6 +95,7 @@ def _phase(run: Bench, measured: Measured) -> dict[str, Any]:
         "context": phase.context,
         "cycles_per_token": measured.cycles / (phase.last - phase.first) if phase.kind == "decode" else None,
         **_figures(run, asked, measured.cycles),
+        "predicted_cycles": _predicted(run, measured),
         "ledger_cycles": owned,
         "bus": ledger.bus_cycles(measured.owner),
         "array": ledger.array_cycles(measured.owner),
@@ -105,6 +107,15 @@ def _phase(run: Bench, measured: Measured) -> dict[str, Any]:
         "dram": None if measured.dram is None else measured.dram.to_json(),
         "intervals_dropped": ledger.dropped,
     }
+
+
+def _predicted(run: Bench, measured: Measured) -> int | None:
+    """What the cycle model says of a whole job or step; it knows the ideal memory only (docs/performance.md)."""
+    phase = measured.phase
+    if phase.job is None or phase.alone is not None or run.memory != ideal_memory().name:
+        return None
+    prediction = predict(phase.product or run.compiled, phase.job)
+    return round(sum(prediction.cycles[phase.first : phase.last]) if phase.last else prediction.prefill)
 
 
 def _without_head(run: Bench, measured: Measured) -> float:

@@ -24,10 +24,10 @@ def show_bench(result: dict[str, Any], console: Console | None = None) -> None:
     # In a file or a pipe nothing wraps.
     console = console or (Console() if sys.stdout.isatty() else Console(width=FILE_WIDTH))
     title = f"{result['model']} on {result['config']}, {result['dram']} memory"
-    table = _table(title, "phase", "elements/cycle")
+    table = _table(title, "phase", "predicted", "elements/cycle")
     for phase in result["phases"]:
         rate = f"{phase['elements'] / phase['cycles']:.2f}" if phase["kind"] == "unit" else "-"
-        table.add_row(phase["name"], *_figures(phase), rate, *_causes(phase, phase["ledger_cycles"]))
+        table.add_row(phase["name"], *_figures(phase), _predicted(phase), rate, *_causes(phase, phase["ledger_cycles"]))
     console.print(table)
     for phase in result["phases"]:
         if phase["kind"] in ("decode", "prompt"):
@@ -78,6 +78,12 @@ def _figures(entry: dict[str, Any]) -> list[str]:
         f"{entry['lower_bound_cycles']:,}",
         "-" if ratio is None else f"{ratio:.3f}",
     ]
+
+
+def _predicted(phase: dict[str, Any]) -> str:
+    """Cycles of the cycle model, and how far they are from the measured ones."""
+    cycles = phase["predicted_cycles"]
+    return "-" if cycles is None else f"{cycles:,} ({100 * (cycles / phase['cycles'] - 1):+.2f} %)"
 
 
 def _causes(entry: dict[str, Any], total: int) -> list[str]:

@@ -25,9 +25,20 @@ from ..system.support import WIDE, small_model
 PHASE = {
     *("name", "kind", "context", "cycles", "bytes", "macs", "elements", "bus_utilization", "mac_utilization"),
     *("lower_bound_cycles", "ratio", "ledger_cycles", "bus", "array", "bus_stalls", "array_stalls", "busy"),
+    "predicted_cycles",
     *("instructions", "dram", "intervals_dropped", "mac_utilization_without_head", "cycles_per_token"),
 }
-CLASS = PHASE - {"kind", "context", "ledger_cycles", "bus_stalls", "array_stalls", "busy", "instructions", "dram"}
+CLASS = PHASE - {
+    "predicted_cycles",
+    "kind",
+    "context",
+    "ledger_cycles",
+    "bus_stalls",
+    "array_stalls",
+    "busy",
+    "instructions",
+    "dram",
+}
 CLASS = CLASS - {"intervals_dropped", "mac_utilization_without_head", "cycles_per_token"} | {"count", "exposed_cycles"}
 
 
@@ -54,6 +65,22 @@ def test_json_is_one_object_with_every_field(result):
         assert set(phase) == PHASE
         assert set(phase["bus"]) == set(BUS_CLASSES) and set(phase["array"]) == set(ARRAY_CLASSES)
         assert all(set(entry) == CLASS for entry in phase["instructions"])
+
+
+def test_predicted_cycles_stand_beside_those_of_an_ideal_memory(result):
+    assert all(phase["predicted_cycles"] is None for phase in result["phases"])
+    ideal = to_json(run_bench(small_model(WIDE), prompts=(30,), decodes=(15,)))
+    whole = {phase["name"]: phase for phase in ideal["phases"] if phase["kind"] in ("decode", "prompt", "product")}
+    assert {"decode@16", "decode@1-15", "prompt@30"} < set(whole) and len(whole) == 5
+    for phase in ideal["phases"]:
+        predicted = phase["predicted_cycles"]
+        if phase["name"] in whole:
+            assert predicted == pytest.approx(phase["cycles"], rel=0.03)
+        else:
+            assert predicted is None
+    text = StringIO()
+    show_bench(ideal, Console(file=text, width=300))
+    assert f"{whole['prompt@30']['predicted_cycles']:,} (" in text.getvalue()
 
 
 def test_ledgers_and_classes_add_up(result):
