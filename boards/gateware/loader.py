@@ -43,11 +43,14 @@ class Loader(wiring.Component):
         reads, entry = self.reads, self.o.payload
         address = Signal(len(reads.araddr), init=self.base)
         asked = Signal()
+        # Not while it is held in reset: the memory is not, and would answer later.
+        begun = Signal()
+        m.d.sync += begun.eq(1)
         m.d.comb += [
             reads.araddr.eq(address),
             reads.arsize.eq(bits_for(self.data_bits // 8)),
             reads.arburst.eq(BURST_INCR),
-            reads.arvalid.eq(self.busy & ~asked),
+            reads.arvalid.eq(begun & self.busy & ~asked),
             reads.rready.eq(1),
         ]
         with m.If(reads.arvalid & reads.arready):
