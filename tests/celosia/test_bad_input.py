@@ -146,7 +146,11 @@ main()
             process.kill()
     expected = "interrupted" if signum == signal.SIGINT else f"ended by {signum.name}"
     assert (process.returncode, out, err) == (128 + signum, "", f"celosia: {expected}\n")
-    beat.unlink()
-    time.sleep(0.3)
+    # On a busy machine what was killed may have its last beat a little later.
+    for _ in range(20):
+        beat.unlink(missing_ok=True)
+        time.sleep(0.3)
+        if not beat.exists():
+            break
     assert not beat.exists()
     assert [path.name for path in cache.glob("*/*") if path.suffix == ".partial"] == []
