@@ -13,6 +13,8 @@ from .files import KernelFiles, explained
 REGISTER_BYTES = max(offsets().values()) + 4
 """From the first to the last register."""
 
+WAIT = "wait for the interrupt"
+
 
 class BoardDevice(ABC):
     """A `Device` over device files; a context manager that opens and closes them.
@@ -89,18 +91,23 @@ class BoardDevice(ABC):
         """Bits of INTERRUPT_STATUS that ask for an interrupt."""
         return self.read_register("INTERRUPT_STATUS") & self.read_register("INTERRUPT_ENABLE")
 
-    def _check_wire(self, path: str, seconds: float, fix: str) -> None:
-        """After `seconds` without an interrupt.
+    def _event(self, path: str, fd: int, seconds: float, fix: str) -> bool:
+        """Wait at most `seconds` for a file of interrupts to have a count, and take it; whether it came.
 
         Raises
         ------
         BoardError
-            The accelerator asks for one.
+            It did not, and the accelerator asks for one; or the file refuses.
         """
+        with explained(path, WAIT, fix):
+            if self._files.poll(fd, seconds):
+                self._files.read(fd, 4)
+                return True
         if pending := self._pending():
             raise BoardError(
                 f"/{path}: no interrupt within {seconds:g} s, although INTERRUPT_STATUS is {pending:#x}: {fix}"
             )
+        return False
 
 
 def offset_of(register: str | int) -> int:

@@ -12,7 +12,7 @@ import struct
 import numpy as np
 
 from ..errors import BoardError
-from .device import REGISTER_BYTES, BoardDevice, offset_of
+from .device import REGISTER_BYTES, WAIT, BoardDevice, offset_of
 from .files import Words, explained
 from .memory import MemoryFile
 
@@ -103,10 +103,6 @@ class UioDevice(BoardDevice):
         BoardError
             It did not, and the accelerator asks for one; or the device has none.
         """
-        with explained(self._path, "wait for the interrupt", WIRE):
+        with explained(self._path, WAIT, WIRE):
             self._files.write(self._fd, struct.pack("=i", 1))
-            if self._files.poll(self._fd, timeout):
-                self._files.read(self._fd, 4)
-                return True
-        self._check_wire(self._path, timeout, WIRE)
-        return False
+        return self._event(self._path, self._fd, timeout, WIRE)

@@ -11,11 +11,12 @@ import numpy as np
 
 from ...arch.config import AcceleratorConfig
 from .device import BoardDevice, offset_of
-from .files import KernelFiles, explained
+from .files import KernelFiles
 from .memory import MemoryFile
 from .ports import beats, parts, regions
 
 CARD = "dev/xdma0"
+EVENTS = f"{CARD}_events_0"
 LOAD = "load the bitstream and the driver xdma, and look with lspci whether the card is there"
 REGISTERS = "the AXI4-Lite interface of XDMA must be enabled and lead to the accelerator"
 ADDRESS = "there must be memory at this address in the design; look for xdma in the kernel's log"
@@ -47,7 +48,7 @@ class XdmaDevice(BoardDevice):
         self._registers = self._memory_file(f"{CARD}_user", os.O_RDWR, REGISTERS)
         self._to_card = self._memory_file(f"{CARD}_h2c_0", os.O_WRONLY, ADDRESS)
         self._from_card = self._memory_file(f"{CARD}_c2h_0", os.O_RDONLY, ADDRESS)
-        self._events = self._open(f"{CARD}_events_0", os.O_RDONLY, LOAD)
+        self._events = self._open(EVENTS, os.O_RDONLY, LOAD)
 
     def _memory_file(self, path: str, flags: int, fix: str) -> MemoryFile:
         return MemoryFile(self._files, self._open(path, flags, LOAD), path, fix)
@@ -89,11 +90,4 @@ class XdmaDevice(BoardDevice):
         BoardError
             It did not, and the accelerator asks for one.
         """
-        if self._pending():
-            return True
-        with explained(f"{CARD}_events_0", "wait for the interrupt", WIRE):
-            if self._files.poll(self._events, timeout):
-                self._files.read(self._events, 4)
-                return True
-        self._check_wire(f"{CARD}_events_0", timeout, WIRE)
-        return False
+        return bool(self._pending()) or self._event(EVENTS, self._events, timeout, WIRE)
