@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...arch.config import AcceleratorConfig
+from ...hdl.control.registers import ADDRESS_BITS
 
 Port = tuple[str, str, int]
 """Name, direction ("in", "out") and bits."""
@@ -11,6 +12,8 @@ Port = tuple[str, str, int]
 VENDOR, LIBRARY = "celosia", "ip"
 CLOCK, RESET, INTERRUPT = "clk", "rst", "irq"
 REGISTER_PORT = "s_axil"
+REGISTER_SPACE = 1 << ADDRESS_BITS
+"""Bytes of the address space that the registers' port decodes."""
 DESCRIPTION = "Accelerator for large language models"
 
 

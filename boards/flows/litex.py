@@ -23,12 +23,11 @@ from migen import ClockSignal, Instance, ResetSignal, Signal
 from ...arch.config import AcceleratorConfig, Bus, ConfigError, derive
 from ...arch.registers import Register, registers
 from ...hdl.verilog import accelerator_ports, accelerator_verilog
-from .design import CLOCK, INTERRUPT, REGISTER_PORT, RESET
+from .design import CLOCK, INTERRUPT, REGISTER_PORT, REGISTER_SPACE, RESET
 
 NAME = "celosia"
 """Of the Verilog's top module and its file; of all else in the SoC, too, unless the user says another."""
 
-REGION_BYTES = 4096
 WORD_BYTES = 4
 
 READ_BUFFER_BEATS = 32
@@ -167,10 +166,10 @@ def _add_registers(soc: Any, celosia: Celosia, name: str, origin: int | None) ->
         origin = soc.mem_map.get(name)
     if origin is None:
         origin = _free(soc, first)
-    if origin < first or origin % REGION_BYTES:
-        reason = f"must be a multiple of {REGION_BYTES:#x} behind the SoC's own registers, which end at {first:#x}"
+    if origin < first or origin % REGISTER_SPACE:
+        reason = f"must be a multiple of {REGISTER_SPACE:#x} behind the SoC's own registers, which end at {first:#x}"
         raise ConfigError("origin", f"{origin:#x}", reason, f"{_free(soc, first):#x}")
-    region = SoCRegion(origin=origin, size=REGION_BYTES, cached=False)
+    region = SoCRegion(origin=origin, size=REGISTER_SPACE, cached=False)
     soc.bus.add_slave(name=name, slave=celosia.registers, region=region)
     soc.csr.add_region(name, SoCCSRRegion(origin=origin, busword=8 * WORD_BYTES, obj=list(_described())))
 
@@ -178,10 +177,10 @@ def _add_registers(soc: Any, celosia: Celosia, name: str, origin: int | None) ->
 def _free(soc: Any, first: int) -> int:
     """The first address from `first` on where a region of the registers overlaps nothing."""
     while True:
-        region = SoCRegion(origin=first, size=REGION_BYTES, cached=False)
+        region = SoCRegion(origin=first, size=REGISTER_SPACE, cached=False)
         if all(soc.bus.check_regions_overlap({"0": region, "1": other}) is None for other in soc.bus.regions.values()):
             return first
-        first += REGION_BYTES
+        first += REGISTER_SPACE
 
 
 def _described() -> Iterator[CSRStatus | CSRStorage]:

@@ -4,12 +4,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ...arch.config import AcceleratorConfig
-from ..flows.design import REGISTER_PORT
+from ..flows.design import REGISTER_PORT, REGISTER_SPACE
 from ..host.ports import regions
 from ..host.uio import MEMORY_NAME, UIO_NAME
-
-REGISTER_BYTES = 4096
-"""Of the address space that the registers' port decodes."""
 
 ZYNQ_REGISTERS = 0xA000_0000
 """Start of what the processor's first master port (M_AXI_HPM0_FPD) reaches."""
@@ -67,7 +64,7 @@ def zynq_map(config: AcceleratorConfig) -> AddressMap:
     (master,) = config.bus.masters
     return AddressMap(
         device="uio",
-        registers=Region(REGISTER_PORT, ZYNQ_REGISTERS, REGISTER_BYTES),
+        registers=Region(REGISTER_PORT, ZYNQ_REGISTERS, REGISTER_SPACE),
         interrupt=ZYNQ_INTERRUPT,
         memory=(Region(master, ZYNQ_MEMORY, ZYNQ_MEMORY_BYTES),),
         names={"registers": UIO_NAME, "memory": MEMORY_NAME},
@@ -79,7 +76,7 @@ def card_map(config: AcceleratorConfig) -> AddressMap:
     found = zip(config.bus.masters, regions(config.bus), strict=True)
     return AddressMap(
         device="xdma",
-        registers=Region(REGISTER_PORT, 0, REGISTER_BYTES),
+        registers=Region(REGISTER_PORT, 0, REGISTER_SPACE),
         interrupt=0,
         memory=tuple(Region(master, address, size) for master, (address, size) in found),
         names={},
