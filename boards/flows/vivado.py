@@ -15,6 +15,7 @@ def clock_constraint(design: Design) -> str:
 def vivado_script(design: Design) -> str:
     """A script for Vivado's batch mode; everything that it writes is in a folder `vivado` beside it."""
     return SCRIPT.format(
+        package_ip=PACKAGE_IP,
         script=SCRIPT_FILE,
         top=design.top,
         verilog=design.verilog,
@@ -23,6 +24,28 @@ def vivado_script(design: Design) -> str:
         vlnv=f"{VENDOR}:{LIBRARY}:{design.top}:{design.ip_version}",
     )
 
+
+PACKAGE_IP = """\
+# The accelerator as IP, in a repository of the project. Vivado completes the description (checksums, a dialog) in a
+# copy, so that the generated files stay as they are. A clock that is named loses its frequency.
+proc package_ip {from verilog component ip vlnv {clock ""}} {
+    file copy -force [file join $from $verilog] [file join $from $component] $ip
+    set core [ipx::open_core [file join $ip $component]]
+    if {$clock ne ""} {
+        ipx::remove_bus_parameter FREQ_HZ [ipx::get_bus_interfaces $clock -of_objects $core]
+    }
+    ipx::create_xgui_files $core
+    ipx::update_checksums $core
+    ipx::check_integrity $core
+    ipx::save_core $core
+    set_property ip_repo_paths [list $ip] [current_project]
+    update_ip_catalog -rebuild
+    if {[llength [get_ipdefs $vlnv]] == 0} {
+        error "Vivado did not take the IP: see the messages above"
+    }
+}
+"""
+"""Tcl that every script begins with."""
 
 # Tcl's own braces are doubled.
 SCRIPT = """\
@@ -33,6 +56,7 @@ SCRIPT = """\
 # PART is a device as Vivado calls it, such as xck26-sfvc784-2LV-c. What is written goes into the folder `vivado`
 # beside this script: *.rpt and {top}.dcp of the synthesis, and ip, a repository with the IP.
 
+{package_ip}
 if {{[llength $argv] != 1}} {{
     error "one argument, the part: vivado -mode batch -source {script} -tclargs PART"
 }}
@@ -56,19 +80,7 @@ report_timing_summary -max_paths 10 -file [file join $out timing.rpt]
 write_checkpoint -force [file join $out {top}.dcp]
 close_design
 
-# The description is completed by Vivado (checksums, a dialog) in a copy, so that the generated files stay as they are.
-file copy -force [file join $here {verilog}] [file join $here {component}] $ip
-set core [ipx::open_core [file join $ip {component}]]
-ipx::create_xgui_files $core
-ipx::update_checksums $core
-ipx::check_integrity $core
-ipx::save_core $core
-
-set_property ip_repo_paths [list $ip] [current_project]
-update_ip_catalog -rebuild
-if {{[llength [get_ipdefs {vlnv}]] == 0}} {{
-    error "Vivado did not take the IP: see the messages above"
-}}
+package_ip $here {verilog} {component} $ip {vlnv}
 close_project
 puts "reports in $out, IP {vlnv} in $ip"
 """

@@ -14,20 +14,9 @@ if {[llength $found] == 0} {
 }
 set_property board_part [lindex $found end] [current_project]
 
-# The accelerator as IP. Its clock is what the design gives it, which is never quite the frequency that was asked for:
-# with a frequency of its own Vivado would not connect it.
-file copy -force [file join $here accelerator $verilog] [file join $here accelerator $component] $ip
-set core [ipx::open_core [file join $ip $component]]
-ipx::remove_bus_parameter FREQ_HZ [ipx::get_bus_interfaces $clock -of_objects $core]
-ipx::create_xgui_files $core
-ipx::update_checksums $core
-ipx::check_integrity $core
-ipx::save_core $core
-set_property ip_repo_paths [list $ip] [current_project]
-update_ip_catalog -rebuild
-if {[llength [get_ipdefs $vlnv]] == 0} {
-    error "Vivado did not take the IP: see the messages above"
-}
+# Its clock is what the design gives it, which is never quite the frequency that was asked for: with a frequency of its
+# own Vivado would not connect it.
+package_ip [file join $here accelerator] $verilog $component $ip $vlnv $clock
 
 # A cell of the newest version of one of Xilinx' IPs, with properties.
 proc cell {name kind {properties {}}} {

@@ -9,6 +9,7 @@ from string import Template
 from ...arch.config import AcceleratorConfig, load_config
 from ..flows.design import CLOCK, INTERRUPT, LIBRARY, REGISTER_PORT, RESET, VENDOR, Design
 from ..flows.ipxact import COMPONENT_FILE
+from ..flows.vivado import PACKAGE_IP
 from .address_map import AddressMap, card_map, zynq_map
 from .device_tree import overlay
 
@@ -128,4 +129,4 @@ def _script(project: Project, design: Design, addresses: AddressMap) -> str:
 
 """
     values = "".join(f"set {name} {{{value}}}\n" for name, value in settings.items())
-    return head + values + "".join(_text(name) for name in ("common.tcl", project.script, "finish.tcl"))
+    return head + values + PACKAGE_IP + "".join(_text(name) for name in ("common.tcl", project.script, "finish.tcl"))
