@@ -8,6 +8,7 @@ an instance of one module for all of its kind: large arrays generate several tim
 import re
 from collections.abc import Callable, Hashable
 from functools import wraps
+from inspect import signature
 from typing import Any, TypeVar
 
 from amaranth.back import verilog
@@ -22,7 +23,7 @@ _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 class Library:
     """The shared modules of one design, in the order of their first use.
 
-    Two components are the same module if their class and the arguments that made them are equal.
+    Two components are the same module if their class and the arguments that made them, given or not, are equal.
     """
 
     def __init__(self) -> None:
@@ -70,11 +71,14 @@ def shared(unit: Unit) -> Unit:
     inside. Arguments must be hashable.
     """
     construct, build = unit.__init__, unit.elaborate
+    parameters = signature(construct)
 
     @wraps(construct)
     def __init__(self: wiring.Component, *args: Any, **kwargs: Any) -> None:
         construct(self, *args, **kwargs)
-        self._kind = (unit, args, tuple(sorted(kwargs.items())))
+        given = parameters.bind(self, *args, **kwargs)
+        given.apply_defaults()
+        self._kind = (unit, *list(given.arguments.values())[1:])
 
     @wraps(build)
     def elaborate(self: wiring.Component, platform: object) -> Elaboratable:

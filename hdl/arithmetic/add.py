@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..shared import shared
-from .common import FLOAT, WORD, delay, normalise, shift_right_sticky
+from .common import FLOAT, WORD, check_flag, delay, normalise, shift_right_sticky
 
 # The sum has three bits below the mantissa (guard, round, sticky) and one above (carry).
 _WIDTH = 28
@@ -18,35 +18,51 @@ class FloatAdd(wiring.Component):
     One result a cycle, `latency` cycles after its operands. While `en` is 0 the whole pipeline stands still. No valid
     bits inside and no reset of data: the parent delays its own.
 
+    Without signs a sum is normalised by one place at most, and exponents alone say which one is aligned.
+
+    Parameters
+    ----------
+    positive : bool
+        The sum of the magnitudes: there is no `sub`, and no sign counts.
+
     Members
     -------
     en : In(1)
     a, b : In(32), machine floats
-    sub : In(1), negates `b`
+    sub : In(1), negates `b`; not with `positive`
     o : Out(32)
     overflow : Out(1), `o` was saturated
 
     Attributes
     ----------
     latency : int
+
+    Raises
+    ------
+    ValueError
+        If `positive` is no truth value.
     """
 
     latency = 5
 
-    def __init__(self) -> None:
-        super().__init__({"en": In(1), "a": In(WORD), "b": In(WORD), "sub": In(1), "o": Out(WORD), "overflow": Out(1)})
+    def __init__(self, *, positive: bool = False) -> None:
+        check_flag("FloatAdd", "positive", positive)
+        self.positive = positive
+        sub = {} if positive else {"sub": In(1)}
+        super().__init__({"en": In(1), "a": In(WORD), "b": In(WORD), **sub, "o": Out(WORD), "overflow": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         en = self.en
 
-        # 1. Order by magnitude, so that the difference is never negative, and find the distance.
+        # 1. Order by magnitude, so that the difference is never negative, and find the distance. Of two that are added
+        # and have one exponent, either may come first.
         a, b = FLOAT(self.a), FLOAT(self.b)
         swap = Signal()
         forward = Signal(8)
         backward = Signal(8)
         m.d.comb += [
-            swap.eq(self.a[:31] < self.b[:31]),
+            swap.eq(a.exponent < b.exponent if self.positive else self.a[:31] < self.b[:31]),
             forward.eq(a.exponent - b.exponent),
             backward.eq(b.exponent - a.exponent),
         ]
@@ -60,8 +76,8 @@ class FloatAdd(wiring.Component):
         absent = Signal(reset_less=True)
         with m.If(en):
             m.d.sync += [
-                sign.eq(Mux(swap, b.sign ^ self.sub, a.sign)),
-                subtract.eq(a.sign ^ b.sign ^ self.sub),
+                sign.eq(0 if self.positive else Mux(swap, b.sign ^ self.sub, a.sign)),
+                subtract.eq(0 if self.positive else a.sign ^ b.sign ^ self.sub),
                 exponent.eq(Mux(swap, b.exponent, a.exponent)),
                 large.eq(Mux(swap, b.mantissa, a.mantissa)),
                 small.eq(Mux(swap, a.mantissa, b.mantissa)),
@@ -81,21 +97,24 @@ class FloatAdd(wiring.Component):
         with m.If(en):
             m.d.sync += aligned.eq(Cat(lost, shifted) ^ subtract.replicate(27))
 
-        # 3. Add. The one that completes the two's complement is carried in from a bit below. First step of normalising.
+        # 3. Add. The one that completes the two's complement is carried in from a bit below. First step of normalising;
+        # what was only added has its leading one in one of the two top bits.
+        steps = [1] if self.positive else [16, 8, 4, 2, 1]
         total = Signal(_WIDTH)
         m.d.comb += total.eq((Cat(subtract_2, C(0, 3), large_2, C(1, 2)) + Cat(subtract_2, aligned, subtract_2)) >> 1)
-        coarse, empty_16 = normalise(m, total, [16], name="total")
+        coarse, empty_16 = normalise(m, total, steps[:-4], name="total")
         coarse_3 = delay(m, coarse, 1, enable=en, name="coarse_3")
         empty_16_3 = delay(m, empty_16, 1, enable=en, name="empty_16_3")
         exponent_3 = delay(m, exponent_2, 1, enable=en, name="exponent_3")
 
         # 4. Normalise. What will overflow becomes the largest number here, before rounding.
-        value, empties = normalise(m, coarse_3, [8, 4, 2, 1], name="coarse")
+        value, empties = normalise(m, coarse_3, steps[-4:], name="coarse")
+        near = C(1) if self.positive else ~empty_16_3
         full = Signal()
         overflow = Signal()
         m.d.comb += [
             full.eq(coarse_3[2:27].all() & ~coarse_3[27]),
-            overflow.eq((exponent_3 == 254) & ~empty_16_3 & (coarse_3[27] | full)),
+            overflow.eq((exponent_3 == 254) & near & (coarse_3[27] | full)),
         ]
         mantissa = Signal(24, reset_less=True)
         guard = Signal(reset_less=True)
@@ -121,10 +140,14 @@ class FloatAdd(wiring.Component):
         up = guard & (below | mantissa[0])
         rounded = Signal(33)
         m.d.comb += rounded.eq(Cat(mantissa[:23], base_4) + Cat(up, C(0, 22), ~zeros, C(0x1F, 5)))
+        # Magnitudes neither cancel nor fall below the smallest float.
         low_exponent = rounded[23:]
+        none = none_4
+        if not self.positive:
+            none = none_4 | ~mantissa[23] | low_exponent[9] | ~low_exponent.any()
         with m.If(en):
             m.d.sync += self.overflow.eq(overflow_4)
-            with m.If(none_4 | ~mantissa[23] | low_exponent[9] | ~low_exponent.any()):
+            with m.If(none):
                 m.d.sync += self.o.eq(0)
             with m.Else():
                 m.d.sync += self.o.eq(Cat(rounded[:31], sign_4))

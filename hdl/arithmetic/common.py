@@ -96,6 +96,12 @@ def check_range(owner: str, name: str, value: int, low: int, high: int) -> None:
         raise ValueError(f"{owner}: {name} must be an integer from {low} to {high}, not {value!r}")
 
 
+def check_flag(owner: str, name: str, value: bool) -> None:
+    """Raise a ValueError that names the parameter unless it is a truth value."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{owner}: {name} must be True or False, not {value!r}")
+
+
 def bits_of(low: int, high: int) -> Shape:
     """The smallest shape that holds all integers from `low` to `high`."""
     return Shape.cast(range(low, high + 1))

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..common import Queue
 from ..interfaces import FLOAT
 from .add import FloatAdd
+from .common import check_flag
 
 _WAITING = 4
 """Places for pairs of inputs that wait for the adder. No pace of inputs makes more than two wait (a test searches all
@@ -30,6 +31,8 @@ class SerialSum(wiring.Component):
         least, as the same search finds.
     total : bool
         Whether the result is the sum of the trees so far, in ascending order.
+    positive : bool
+        No input is negative, and the adder is that of `FloatAdd` with `positive`.
 
     Members
     -------
@@ -48,11 +51,13 @@ class SerialSum(wiring.Component):
 
     latency = 1 + FloatAdd.latency
 
-    def __init__(self, *, levels: int, total: bool) -> None:
+    def __init__(self, *, levels: int, total: bool, positive: bool = False) -> None:
         if levels not in ((4,) if total else (3, 4)):
             raise ValueError(f"SerialSum: levels must be {'4' if total else '3 or 4'}, not {levels!r}")
+        check_flag("SerialSum", "positive", positive)
         self.levels = levels
         self.total = total
+        self.positive = positive
         signature = {"valid": In(1), "i": In(FLOAT), "o_valid": Out(1), "o": Out(FLOAT)}
         if total:
             signature |= {"start": In(1), "add_valid": In(1), "a": In(FLOAT), "b": In(FLOAT), "added": Out(1)}
@@ -61,7 +66,7 @@ class SerialSum(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.add = adder = FloatAdd()
+        m.submodules.add = adder = FloatAdd(positive=self.positive)
         pairs = self._pairs(m)
         tree, total, beside = self.levels, self.levels + 1, self.levels + 2
         goal = Signal(range(beside + 1))

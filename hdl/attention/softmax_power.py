@@ -131,7 +131,7 @@ class SoftmaxPower(wiring.Component):
             m.d.sync += ring_row.eq(ring_row + 1)
 
     def _sum(self, m: Module, powers: Signal, valid: Signal, rows: Queue) -> None:
-        m.submodules.sum = block_sum = BlockSum(lanes=self.shape.lanes)
+        m.submodules.sum = block_sum = BlockSum(lanes=self.shape.lanes, positive=True)
         m.submodules.sums = sums = Queue(shape=32, depth=self.layouts.sums)
         item, row = self.o_sum.payload, rows.o.payload
         m.d.comb += [

@@ -60,7 +60,7 @@ class Totals(wiring.Component):
         m.submodules.result_store = results = memory.Memory(
             shape=shape.rows * 32, depth=1 << (shape.group_bits + shape.slot_bits), init=[]
         )
-        m.submodules.add = adder = FloatAdd()
+        m.submodules.add = adder = FloatAdd(positive=True)
         m.submodules.reciprocal = reciprocal = Reciprocal()
         total_read, total_write = totals.read_port(), totals.write_port()
         result_read, result_write = results.read_port(), results.write_port(granularity=32)

@@ -23,7 +23,7 @@ class Both(wiring.Component):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         m.domains.sync = ClockDomain()
-        m.submodules.plus, m.submodules.minus = plus, minus = FloatAdd(), FloatAdd()
+        m.submodules.plus, m.submodules.minus = plus, minus = FloatAdd(), FloatAdd(positive=False)
         m.submodules.narrow, m.submodules.wide = narrow, wide = FixedToFloat(width=8), FixedToFloat(width=9)
         m.d.comb += [
             *(unit.en.eq(1) for unit in (plus, minus, narrow, wide)),

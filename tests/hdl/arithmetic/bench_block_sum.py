@@ -36,8 +36,9 @@ def pace(random: Random) -> Iterator[bool]:
 async def sums(dut: Any) -> None:
     """Each block's sum, in order, however its words come."""
     lanes, blocks = bench_parameters()["lanes"], bench_parameters()["blocks"]
+    bits = 0x7FFF_FFFF if bench_parameters()["positive"] else 0xFFFF_FFFF
     random = bench_random("blocks")
-    words = np.array([[any_float(random) for _ in range(BLOCK)] for _ in range(blocks)], np.uint32)
+    words = np.array([[any_float(random) & bits for _ in range(BLOCK)] for _ in range(blocks)], np.uint32)
     expected = block_sum(words.view(np.float32)).view(np.uint32).tolist()
     dut.valid.value = 0
     await start_clock(dut)
@@ -48,7 +49,7 @@ async def sums(dut: Any) -> None:
     while idle < 100:
         here = word is not None and next(comes)
         dut.valid.value = here
-        value = word if here else [any_float(random)] * lanes
+        value = word if here else [any_float(random) & bits] * lanes
         dut.i.value = sum(element << 32 * lane for lane, element in enumerate(value or []))
         if here:
             word = next(inputs, None)

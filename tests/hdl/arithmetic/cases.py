@@ -157,6 +157,12 @@ def all_cases() -> dict[str, Case]:
     """The cases by name; parameterized blocks with at least two parameter sets."""
     words = [(word,) for word in CORNERS]
     return {
+        "add_positive": Case(
+            FloatAdd(positive=True),
+            list(product(CORNERS, CORNERS)),
+            lambda random: _draw_add(random)[:2],
+            lambda a, b: exact.add(a & 0x7FFF_FFFF, b & 0x7FFF_FFFF, 0),
+        ),
         "add": Case(FloatAdd(), list(product(CORNERS, CORNERS, (0, 1))), _draw_add, exact.add),
         "multiply": Case(FloatMultiply(), list(product(CORNERS, CORNERS)), _draw_multiply, exact.multiply),
         "to_float_35": _to_float(35, 12),

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 
-from celosia.hdl.arithmetic import FixedToFloat, FloatToFixed
+from celosia.hdl.arithmetic import FixedToFloat, FloatAdd, FloatToFixed
+from celosia.hdl.arithmetic.block_sum import BlockSum
+from celosia.hdl.arithmetic.serial_sum import SerialSum
 from tests.harness.runner import run_bench
 
 from .cases import all_cases
@@ -49,3 +53,16 @@ def test_float_to_fixed_fraction_bits_wrong(fraction_bits: int) -> None:
     message = f"FloatToFixed: fraction_bits must be an integer from 0 to 32, not {fraction_bits!r}"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         FloatToFixed(integer_bits=8, fraction_bits=fraction_bits)
+
+
+@pytest.mark.parametrize(
+    ("name", "create"),
+    [
+        ("FloatAdd", FloatAdd),
+        ("BlockSum", partial(BlockSum, lanes=4)),
+        ("SerialSum", partial(SerialSum, levels=4, total=False)),
+    ],
+)
+def test_positive_wrong(name: str, create: Callable[..., object]) -> None:
+    with pytest.raises(ValueError, match=f"^{name}: positive must be True or False, not 1$"):
+        create(positive=1)
