@@ -11,11 +11,13 @@ from .polynomial import TablePolynomial
 
 FRACTION_BITS = 20
 INTEGER_BITS = 16
+X_BITS = INTEGER_BITS + 2 + FRACTION_BITS
+"""Bits of an exponent: the distance of a score from the ceiling of another one."""
 
 
 @shared
 class Exp2Negative(wiring.Component):
-    """``2**-d`` to within 2**-23, relative, for d >= 0; see docs/numerics-functions.md.
+    """``2**x`` to within 2**-23, relative, for x = -d <= 0; see docs/numerics-functions.md.
 
     One result a cycle, `latency` cycles after its operand. While `en` is 0 the whole pipeline stands still. No valid
     bits inside and no reset of data: the parent delays its own.
@@ -23,7 +25,7 @@ class Exp2Negative(wiring.Component):
     Members
     -------
     en : In(1)
-    d : In(36), unsigned, 20 of its bits are a fraction
+    x : In(signed(38)), 20 of its bits are a fraction; what is above 0 gives no meaningful result
     o : Out(32), a machine float
 
     Attributes
@@ -34,30 +36,29 @@ class Exp2Negative(wiring.Component):
     latency = TablePolynomial.latency + 2
 
     def __init__(self) -> None:
-        super().__init__({"en": In(1), "d": In(INTEGER_BITS + FRACTION_BITS), "o": Out(WORD)})
+        super().__init__({"en": In(1), "x": In(signed(X_BITS)), "o": Out(WORD)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         en = self.en
         m.submodules.polynomial = polynomial = TablePolynomial(exponential_table())
 
-        # 1. The fraction counts up from the next whole number, so that the exponential rises with it. At
-        # 0 the table gives 1, whose mantissa field is 0 as it must be: only the exponent differs.
-        whole, fraction = self.d[FRACTION_BITS:], self.d[:FRACTION_BITS]
+        # 1. The whole part, rounded down, is the exponent of the result, and its field 127 more: 7 bits, since x <= 0,
+        # and 0 where the result is too small. The exponential rises with the fraction that is left; at 0 the table
+        # gives 1, whose mantissa field is 0 as it must be.
+        whole = self.x[FRACTION_BITS:]
+        small = whole[-1] & ~(whole[7:].all() & whole[:7].any())
         position = Signal(FRACTION_BITS, reset_less=True)
-        field = Signal(signed(9), reset_less=True)
+        field = Signal(7, reset_less=True)
         with m.If(en):
-            m.d.sync += [
-                position.eq(-fraction),
-                field.eq(Mux(whole[7:].any(), 0, 126 - whole[:7] + ~fraction.any())),
-            ]
+            m.d.sync += [position.eq(self.x), field.eq(Mux(small, 0, whole[:7] - 1))]
         m.d.comb += [polynomial.en.eq(en), Cat(polynomial.f, polynomial.i).eq(position)]
 
         # 2. The polynomial's stages, then the word.
         exponent = delay(m, field, polynomial.latency, enable=en, name="exponent")
         with m.If(en):
-            with m.If(exponent < 1):
+            with m.If(exponent == 0):
                 m.d.sync += self.o.eq(0)
             with m.Else():
-                m.d.sync += self.o.eq(Cat(polynomial.o[:23], exponent[:8]))
+                m.d.sync += self.o.eq(Cat(polynomial.o[:23], exponent))
         return m

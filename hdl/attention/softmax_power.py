@@ -10,7 +10,7 @@ from ..arithmetic.exponential import FRACTION_BITS, Exp2Negative
 from ..common import Queue
 from ..interfaces import Interfaces, read_port
 from .shape import AttentionShape
-from .softmax_layouts import MAXIMUM_BITS, Z_BITS, SoftmaxLayouts
+from .softmax_layouts import MAXIMUM_BITS, SoftmaxLayouts
 from .totals import totals_layout
 
 
@@ -91,15 +91,12 @@ class SoftmaxPower(wiring.Component):
         powers = Signal(layouts.powers, reset_less=True)
         for lane in range(shape.lanes):
             m.submodules[f"exp2_{lane}"] = power = Exp2Negative()
-            distance = Signal(signed(Z_BITS + 2), name=f"distance_{lane}", reset_less=True)
-            limited = Signal(Z_BITS, name=f"limited_{lane}", reset_less=True)
+            # The maximum is whole: below the point nothing is subtracted.
             element = self.fixed.data[lane]
-            m.d.sync += [
-                distance.eq(Cat(C(0, FRACTION_BITS), maximum).as_signed() - element.z),
-                limited.eq(Mux(distance[Z_BITS], ~0, distance)),
-            ]
+            fraction, whole = element.z[:FRACTION_BITS], element.z[FRACTION_BITS:].as_signed()
+            x = delay(m, Cat(fraction, whole - maximum), 2, enable=C(1), name=f"x_{lane}")
             visible = delay(m, element.visible, 2 + Exp2Negative.latency, enable=C(1), name=f"visible_{lane}")
-            m.d.comb += [power.en.eq(1), power.d.eq(limited)]
+            m.d.comb += [power.en.eq(1), power.x.eq(x)]
             m.d.sync += powers[lane].eq(Mux(visible, power.o, 0))
         cycles = 1 + 2 + Exp2Negative.latency + 1
         valid = delay_valid(m, issue, cycles, name="powers_valid")

@@ -139,9 +139,8 @@ def _polynomial(table: PolynomialTable) -> Case:
 
 def _draw_exponent(random: Random) -> Inputs:
     whole = random.randrange(130) << 20
-    return (
-        random.choice((random.getrandbits(36), whole, whole + 1, max(whole - 1, 0), whole | random.getrandbits(20))),
-    )
+    any_bits = random.getrandbits(random.choice((28, 36, 37)))
+    return (-random.choice((any_bits, whole, whole + 1, max(whole - 1, 0), whole | random.getrandbits(20))),)
 
 
 def _draw_phase(random: Random) -> Inputs:
@@ -177,9 +176,12 @@ def all_cases() -> dict[str, Case]:
         "reciprocal_sqrt": Case(ReciprocalSqrt(), words, _positive, functions.reciprocal_sqrt),
         "exp2": Case(
             Exp2Negative(),
-            [(d,) for d in (0, 1, 126 << 20, (126 << 20) - 1, (126 << 20) + 1, 127 << 20, 128 << 20, (1 << 36) - 1)],
+            [
+                (-d,)
+                for d in (0, 1, *(n + k for n in (126 << 20, 127 << 20, 1 << 36) for k in (-1, 0, 1)), 1 << 27, 1 << 37)
+            ],
             _draw_exponent,
-            lambda d: (functions.exp2_negative(d),),
+            lambda x: (functions.exp2_negative(min(-x, (1 << 36) - 1)),),
         ),
         "sine_cosine": Case(
             SineCosine(),
