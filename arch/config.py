@@ -16,6 +16,9 @@ from .formats import BLOCK, WEIGHT_FORMATS, WeightFormat
 INTERLEAVE = 8
 """Groups of C output channels whose blocks are interleaved, so that K stays in order and the adder never waits."""
 
+MULTIPLIER_BITS = (18, 27)
+"""Bits of the wider factor of a multiplier in hardware: 18 x 18, or 27 x 18."""
+
 
 class ConfigError(ValueError):
     """An illegal configuration: names the field, the value and the nearest legal one."""
@@ -63,6 +66,7 @@ class Array:
         activation_bits: bits of a quantized activation, 8 or 9.
         products_per_dsp: products that share a multiplier, 1 or 2. Two need one of 27 x 18 bits (UltraScale) and two
             channels; the results are the same.
+        multiplier_bits: bits of the wider factor of the target's multipliers, 18 or 27 (UltraScale); the other has 18.
         formats: enabled weight formats, a subset of Q8_0, Q4_0, Q4_1.
     """
 
@@ -70,6 +74,7 @@ class Array:
     channels: int = 2
     activation_bits: int = 9
     products_per_dsp: int = 1
+    multiplier_bits: int = 18
     formats: tuple[str, ...] = ("Q8_0", "Q4_0", "Q4_1")
 
 
@@ -300,6 +305,9 @@ def derive(config: AcceleratorConfig) -> Derived:
     if array.channels % array.products_per_dsp:
         name = "array.products_per_dsp"
         raise ConfigError(name, array.products_per_dsp, f"pairs channels, and array.channels = {array.channels}", 1)
+    if array.multiplier_bits not in MULTIPLIER_BITS:
+        legal = min(MULTIPLIER_BITS, key=lambda bits: abs(bits - array.multiplier_bits))
+        raise ConfigError("array.multiplier_bits", array.multiplier_bits, "must be 18 or 27", legal)
     for name in array.formats:
         if name not in WEIGHT_FORMATS:
             raise ConfigError("array.formats", name, "unknown weight format", sorted(WEIGHT_FORMATS))

@@ -36,6 +36,10 @@ def _bits(interfaces: Interfaces) -> Mapping[str, Any]:
     return {"activation_bits": interfaces.config.array.activation_bits}
 
 
+def _multiplier(interfaces: Interfaces) -> Mapping[str, Any]:
+    return {"multiplier_bits": interfaces.config.array.multiplier_bits}
+
+
 def _dot(interfaces: Interfaces) -> Mapping[str, Any]:
     return {**_array(interfaces), **_bits(interfaces), "products_per_dsp": interfaces.config.array.products_per_dsp}
 
@@ -70,7 +74,7 @@ class Unit:
 
 UNITS: dict[str, Unit] = {
     "float_add": Unit("arithmetic.add", "FloatAdd", _nothing),
-    "float_multiply": Unit("arithmetic.multiply", "FloatMultiply", _nothing),
+    "float_multiply": Unit("arithmetic.multiply", "FloatMultiply", _multiplier),
     "fixed_to_float": Unit("arithmetic.fixed", "FixedToFloat", lambda i: {"width": 22}),
     "float_to_fixed": Unit("arithmetic.fixed", "FloatToFixed", lambda i: {"integer_bits": 16, "fraction_bits": 16}),
     "exp2": Unit("arithmetic.exponential", "Exp2Negative", _nothing),
@@ -93,7 +97,9 @@ UNITS: dict[str, Unit] = {
         "matrix.top_k", "TopK", lambda i: {"depth": i.config.control.top_k, "at_once": 2}, ("control.top_k",)
     ),
     "matrix": Unit("matrix.unit", "MatrixUnit", _interfaces, ("array.channels", "array.rows")),
-    "norm": Unit("vector.statistics", "RowStatistics", lambda i: {"lanes": i.lanes}, ("vector.lanes",)),
+    "norm": Unit(
+        "vector.statistics", "RowStatistics", lambda i: {"lanes": i.lanes, **_multiplier(i)}, ("vector.lanes",)
+    ),
     "rope": Unit("vector.rope", "RopeTable", _interfaces, ("vector.max_head_dim",)),
     "gate": Unit("vector.gate", "ActivationFactor", _nothing),
     "quantizer": Unit(

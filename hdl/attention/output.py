@@ -144,9 +144,10 @@ class AttentionOutput(wiring.Component):
         ]
         cycles = 1 + FloatMultiply.latency
         valid = delay_valid(m, issue, cycles, name="product_valid")
+        bits = self.interfaces.config.array.multiplier_bits
         products = []
         for i in range(width):
-            m.submodules[f"multiply_{i}"] = multiply = FloatMultiply()
+            m.submodules[f"multiply_{i}"] = multiply = FloatMultiply(multiplier_bits=bits)
             m.d.comb += [
                 multiply.en.eq(1),
                 multiply.a.eq(elements.word_select(i, 32)),

@@ -123,13 +123,14 @@ class SoftmaxScale(wiring.Component):
         """Scores times scale in fixed point, into the ring: the word of V, valid, index of the word."""
         shape, layouts = self.shape, self.layouts
         cycles = ScoreBuffer.latency + FloatMultiply.latency + FloatToFixed.latency
+        bits = self.interfaces.config.array.multiplier_bits
         fixed = Signal(layouts.fixed)
         visible = delay(m, visible, cycles, enable=C(1), name="visible")
         word = delay(m, word, cycles, enable=C(1), name="word_fixed")
         valid = delay_valid(m, issue, cycles, name="fixed_valid")
         overflows = []
         for lane in range(shape.lanes):
-            m.submodules[f"multiply_{lane}"] = multiply = FloatMultiply()
+            m.submodules[f"multiply_{lane}"] = multiply = FloatMultiply(multiplier_bits=bits)
             m.submodules[f"fix_{lane}"] = fix = FloatToFixed(integer_bits=INTEGER_BITS, fraction_bits=FRACTION_BITS)
             saturated = delay(m, multiply.overflow, FloatToFixed.latency, enable=C(1), name=f"saturated_{lane}")
             m.d.comb += [

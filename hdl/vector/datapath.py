@@ -112,6 +112,7 @@ class Datapath(wiring.Component):
 
     def __init__(self, interfaces: Interfaces) -> None:
         self.lanes = interfaces.lanes
+        self.multiplier_bits = interfaces.config.array.multiplier_bits
         vector = interfaces.vector
         pairs = data.ArrayLayout(FLOAT, self.lanes // 2)
         super().__init__(
@@ -267,7 +268,7 @@ class Datapath(wiring.Component):
     def _multiply(self, m: Module, name: str, a: list[Value], b: list[Value]) -> tuple[list[Value], Value]:
         results, overflow = [], C(0)
         for lane in range(self.lanes):
-            m.submodules[f"{name}_{lane}"] = block = FloatMultiply()
+            m.submodules[f"{name}_{lane}"] = block = FloatMultiply(multiplier_bits=self.multiplier_bits)
             m.d.comb += [block.en.eq(1), block.a.eq(a[lane]), block.b.eq(b[lane])]
             results.append(block.o)
             overflow = overflow | block.overflow

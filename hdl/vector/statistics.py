@@ -22,6 +22,8 @@ class RowStatistics(wiring.Component):
     ----------
     lanes : int
         V.
+    multiplier_bits : int
+        As in `FloatMultiply`.
 
     Members
     -------
@@ -41,8 +43,9 @@ class RowStatistics(wiring.Component):
 
     lead = 5
 
-    def __init__(self, *, lanes: int) -> None:
+    def __init__(self, *, lanes: int, multiplier_bits: int = 18) -> None:
         self.lanes = lanes
+        self.multiplier_bits = multiplier_bits
         super().__init__(
             {
                 "start": In(1),
@@ -62,7 +65,7 @@ class RowStatistics(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.sum = row_sum = RowSum(lanes=self.lanes)
-        m.submodules.multiply = multiply = FloatMultiply()
+        m.submodules.multiply = multiply = FloatMultiply(multiplier_bits=self.multiplier_bits)
         m.submodules.root = root = ReciprocalSqrt()
         left = Signal(12)
         with m.If(row_sum.summed):

@@ -61,11 +61,12 @@ class VectorUnit(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         interfaces = self.interfaces
+        bits = interfaces.config.array.multiplier_bits
         m.submodules.control = control = VectorControl(interfaces)
         m.submodules.walker = walker = Walker(interfaces)
         m.submodules.rope = rope = RopeTable(interfaces)
         m.submodules.datapath = datapath = Datapath(interfaces)
-        m.submodules.statistics = statistics = RowStatistics(lanes=interfaces.lanes)
+        m.submodules.statistics = statistics = RowStatistics(lanes=interfaces.lanes, multiplier_bits=bits)
         m.submodules.quantizer = quantizer = Quantizer(
             lanes=interfaces.lanes, bits=interfaces.config.array.activation_bits
         )

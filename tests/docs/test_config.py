@@ -42,7 +42,7 @@ def _complaint(name: str, value: object) -> str:
 def test_every_field_with_its_default() -> None:
     shown = {name: ", ".join(v) if isinstance(v, tuple) else str(v) for name, v in _defaults().items()}
     assert {name: row[1] for name, row in ROWS.items()} == shown
-    assert len(RANGES) == len(ROWS) - 4, "all but channels, formats, tail words and the clock"
+    assert len(RANGES) == len(ROWS) - 5, "all but channels, multiplier bits, formats, tail words and the clock"
 
 
 @pytest.mark.parametrize("name", RANGES)
@@ -53,6 +53,13 @@ def test_ranges_end_where_the_check_ends(name: str) -> None:
     for value in (low, high):
         # An end may be illegal beside the other defaults, but not because of the range.
         assert not re.match(rf"{re.escape(name)} = {value}: must be .*from \d+ to ", _complaint(name, value))
+
+
+@pytest.mark.parametrize(("bits", "legal"), [(17, 18), (25, 27), (28, 27)])
+def test_multipliers_that_no_target_has(bits: int, legal: int) -> None:
+    complaint = f"array.multiplier_bits = {bits}: must be 18 or 27; nearest legal value: {legal}"
+    assert _complaint("array.multiplier_bits", bits) == complaint
+    assert not _complaint("array.multiplier_bits", legal)
 
 
 def test_presets_are_named() -> None:

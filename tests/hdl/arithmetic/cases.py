@@ -164,6 +164,9 @@ def all_cases() -> dict[str, Case]:
         ),
         "add": Case(FloatAdd(), list(product(CORNERS, CORNERS, (0, 1))), _draw_add, exact.add),
         "multiply": Case(FloatMultiply(), list(product(CORNERS, CORNERS)), _draw_multiply, exact.multiply),
+        "multiply_27": Case(
+            FloatMultiply(multiplier_bits=27), list(product(CORNERS, CORNERS)), _draw_multiply, exact.multiply
+        ),
         "to_float_35": _to_float(35, 12),
         "to_float_64": _to_float(64, 9),
         "to_float_2": _to_float(2, 16),

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from celosia.hdl.arithmetic import FixedToFloat, FloatAdd, FloatToFixed
+from celosia.hdl.arithmetic import FixedToFloat, FloatAdd, FloatMultiply, FloatToFixed
 from celosia.hdl.arithmetic.block_sum import BlockSum
 from celosia.hdl.arithmetic.serial_sum import SerialSum
 from tests.harness.runner import run_bench
@@ -53,6 +53,13 @@ def test_float_to_fixed_fraction_bits_wrong(fraction_bits: int) -> None:
     message = f"FloatToFixed: fraction_bits must be an integer from 0 to 32, not {fraction_bits!r}"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         FloatToFixed(integer_bits=8, fraction_bits=fraction_bits)
+
+
+@pytest.mark.parametrize("multiplier_bits", [17, 24, None])
+def test_float_multiply_multiplier_bits_wrong(multiplier_bits: object) -> None:
+    message = f"FloatMultiply: multiplier_bits must be 18 or 27, not {multiplier_bits!r}"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        FloatMultiply(multiplier_bits=multiplier_bits)
 
 
 @pytest.mark.parametrize(

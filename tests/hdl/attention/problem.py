@@ -16,12 +16,12 @@ from celosia.hdl.interfaces import COMMAND, Interfaces
 
 
 def small_config(
-    *, rows: int, channels: int, lanes: int, bus: int, lag: int, chunk: int, bits: int
+    *, rows: int, channels: int, lanes: int, bus: int, lag: int, chunk: int, bits: int, multiplier: int = 18
 ) -> AcceleratorConfig:
     """A config small enough to build in seconds; `bus` in bits."""
     return AcceleratorConfig(
         bus=Bus(data_bits=bus, burst_beats=4),
-        array=Array(rows=rows, channels=channels, activation_bits=bits),
+        array=Array(rows=rows, channels=channels, activation_bits=bits, multiplier_bits=multiplier),
         vector=Vector(
             lanes=lanes,
             chunk=chunk,

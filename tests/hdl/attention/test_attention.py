@@ -17,7 +17,7 @@ WIDE = {"rows": 4, "channels": 4, "lanes": 2, "bus": 512, "lag": 2, "chunk": 8, 
 SINGLE = {"rows": 1, "channels": 2, "lanes": 4, "bus": 256, "lag": 3, "chunk": 2, "bits": 9}
 # Outputs leave four times as slowly as the array and the softmax make them.
 # A word of the scratchpad holds several heads.
-FLAT = {"rows": 2, "channels": 4, "lanes": 16, "bus": 128, "lag": 1, "chunk": 4, "bits": 9}
+FLAT = {"rows": 2, "channels": 4, "lanes": 16, "bus": 128, "lag": 1, "chunk": 4, "bits": 9, "multiplier": 27}
 TALL = {"rows": 8, "channels": 2, "lanes": 8, "bus": 64, "lag": 1, "chunk": 8, "bits": 9}
 
 

@@ -15,7 +15,7 @@ BENCH = "tests.hdl.attention.bench_softmax"
 CONFIGS = {
     "narrow": {"rows": 2, "channels": 1, "lanes": 2, "bus": 64, "lag": 1, "chunk": 4, "bits": 9},
     "pair": {"rows": 4, "channels": 2, "lanes": 2, "bus": 64, "lag": 1, "chunk": 8, "bits": 9},
-    "wide": {"rows": 1, "channels": 2, "lanes": 8, "bus": 64, "lag": 2, "chunk": 1, "bits": 8},
+    "wide": {"rows": 1, "channels": 2, "lanes": 8, "bus": 64, "lag": 2, "chunk": 1, "bits": 8, "multiplier": 27},
     # Words of a block, and so many results that other lanes would have two quantizers.
     "block": {"rows": 16, "channels": 4, "lanes": 32, "bus": 128, "lag": 1, "chunk": 16, "bits": 9},
 }

@@ -10,7 +10,7 @@ from celosia.hdl.interfaces import Interfaces
 PARAMETERS: dict[str, dict[str, Any]] = {
     "v2r1": {"bus": 128, "rows": 1, "channels": 2, "lanes": 2, "chunk": 3, "chunks": 1, "bits": 8},
     "v8r4": {"bus": 64, "rows": 4, "channels": 2, "lanes": 8, "chunk": 8, "chunks": 2, "bits": 9},
-    "v32r2": {"bus": 512, "rows": 2, "channels": 8, "lanes": 32, "chunk": 2, "chunks": 1, "bits": 9},
+    "v32r2": {"bus": 512, "rows": 2, "channels": 8, "lanes": 32, "chunk": 2, "chunks": 1, "bits": 9, "multiplier": 27},
 }
 """Parameter sets by name: a beat of two words, one bank; a quarter of a word, four banks, two chunks; a word is a block
 and has room for four heads.
@@ -18,12 +18,17 @@ and has room for four heads.
 
 
 def interfaces(parameters: dict[str, Any]) -> Interfaces:
-    """Interfaces of a parameter set with keys bus, rows, channels, lanes, chunk, chunks and bits."""
+    """Interfaces of a parameter set with keys bus, rows, channels, lanes, chunk, chunks, bits, and multiplier or 18."""
     lanes = parameters["lanes"]
     return Interfaces(
         AcceleratorConfig(
             bus=Bus(data_bits=parameters["bus"]),
-            array=Array(rows=parameters["rows"], channels=parameters["channels"], activation_bits=parameters["bits"]),
+            array=Array(
+                rows=parameters["rows"],
+                channels=parameters["channels"],
+                activation_bits=parameters["bits"],
+                multiplier_bits=parameters.get("multiplier", 18),
+            ),
             vector=Vector(
                 lanes=lanes,
                 chunk=parameters["chunk"],
