@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...arch.tables import reciprocal_square_root_table, reciprocal_table
-from .common import FLOAT, LARGEST, WORD, delay
+from .common import FLOAT, LARGEST, WORD, check_flag, delay
 from .polynomial import TablePolynomial
 
 
@@ -14,6 +14,11 @@ class Reciprocal(wiring.Component):
 
     One result a cycle, `latency` cycles after its operand. While `en` is 0 the whole pipeline stands still. No valid
     bits inside and no reset of data: the parent delays its own.
+
+    Parameters
+    ----------
+    in_logic : bool
+        As in `TablePolynomial`.
 
     Members
     -------
@@ -29,13 +34,15 @@ class Reciprocal(wiring.Component):
 
     latency = TablePolynomial.latency + 1
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_logic: bool = False) -> None:
+        check_flag("Reciprocal", "in_logic", in_logic)
+        self.in_logic = in_logic
         super().__init__({"en": In(1), "a": In(WORD), "o": Out(WORD), "zero": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         en = self.en
-        m.submodules.polynomial = polynomial = TablePolynomial(reciprocal_table())
+        m.submodules.polynomial = polynomial = TablePolynomial(reciprocal_table(), in_logic=self.in_logic)
         a = FLOAT(self.a)
         m.d.comb += [polynomial.en.eq(en), Cat(polynomial.f, polynomial.i).eq(a.mantissa)]
 

@@ -70,7 +70,9 @@ class Softmax(wiring.Component):
         m.submodules.scale = scale = SoftmaxScale(interfaces=self.interfaces)
         m.submodules.power = power = SoftmaxPower(interfaces=self.interfaces)
         m.submodules.quantize = quantize = SoftmaxQuantize(interfaces=self.interfaces)
-        m.submodules.totals = totals = Totals(shape=self.shape)
+        # Wide multipliers: every lane takes four and keeps them busy. A reciprocal, one a row, is left to LUTs.
+        wide = self.interfaces.config.array.multiplier_bits > 18
+        m.submodules.totals = totals = Totals(shape=self.shape, in_logic=wide)
         for name in ("launch", "last_row", "group", "sub_heads_log2", "position", "scale"):
             m.d.comb += getattr(scale, name).eq(getattr(self, name))
         connect(m, flipped(self.i_pages), scale.i_pages)

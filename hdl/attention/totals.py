@@ -33,6 +33,8 @@ class Totals(wiring.Component):
     Parameters
     ----------
     shape : AttentionShape
+    in_logic : bool
+        Of the reciprocal, as in `Reciprocal`.
 
     Members
     -------
@@ -41,8 +43,9 @@ class Totals(wiring.Component):
     reciprocals : In(read_port), of the R rows of a group; address: row group, then slot of the pass's last page
     """
 
-    def __init__(self, *, shape: AttentionShape) -> None:
+    def __init__(self, *, shape: AttentionShape, in_logic: bool = False) -> None:
         self.shape = shape
+        self.in_logic = in_logic
         self.state_bits = shape.state_bits
         self.layout = totals_layout(shape)
         super().__init__(
@@ -61,7 +64,7 @@ class Totals(wiring.Component):
             shape=shape.rows * 32, depth=1 << (shape.group_bits + shape.slot_bits), init=[]
         )
         m.submodules.add = adder = FloatAdd(positive=True)
-        m.submodules.reciprocal = reciprocal = Reciprocal()
+        m.submodules.reciprocal = reciprocal = Reciprocal(in_logic=self.in_logic)
         total_read, total_write = totals.read_port(), totals.write_port()
         result_read, result_write = results.read_port(), results.write_port(granularity=32)
 

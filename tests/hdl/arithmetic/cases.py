@@ -127,10 +127,10 @@ def _to_fixed(integer_bits: int, fraction_bits: int) -> Case:
     )
 
 
-def _polynomial(table: PolynomialTable) -> Case:
+def _polynomial(table: PolynomialTable, *, in_logic: bool = False) -> Case:
     last_i, last_f = (1 << table.index_bits) - 1, (1 << table.fraction_bits) - 1
     return Case(
-        TablePolynomial(table),
+        TablePolynomial(table, in_logic=in_logic),
         list(product((0, 1, last_i), (0, 1, last_f))),
         lambda random: (random.getrandbits(table.index_bits), random.getrandbits(table.fraction_bits)),
         lambda i, f: (functions.polynomial(table, i, f),),
@@ -156,13 +156,13 @@ def all_cases() -> dict[str, Case]:
     """The cases by name; parameterized blocks with at least two parameter sets."""
     words = [(word,) for word in CORNERS]
     return {
+        "add": Case(FloatAdd(), list(product(CORNERS, CORNERS, (0, 1))), _draw_add, exact.add),
         "add_positive": Case(
             FloatAdd(positive=True),
             list(product(CORNERS, CORNERS)),
             lambda random: _draw_add(random)[:2],
             lambda a, b: exact.add(a & 0x7FFF_FFFF, b & 0x7FFF_FFFF, 0),
         ),
-        "add": Case(FloatAdd(), list(product(CORNERS, CORNERS, (0, 1))), _draw_add, exact.add),
         "multiply": Case(FloatMultiply(), list(product(CORNERS, CORNERS)), _draw_multiply, exact.multiply),
         "multiply_27": Case(
             FloatMultiply(multiplier_bits=27), list(product(CORNERS, CORNERS)), _draw_multiply, exact.multiply
@@ -176,6 +176,10 @@ def all_cases() -> dict[str, Case]:
         "exponential_table": _polynomial(exponential_table()),
         "reciprocal_table": _polynomial(reciprocal_table()),
         "reciprocal": Case(Reciprocal(), words, lambda random: (any_float(random),), functions.reciprocal),
+        "reciprocal_in_logic": Case(
+            Reciprocal(in_logic=True), words, lambda random: (any_float(random),), functions.reciprocal
+        ),
+        "exponential_in_logic": _polynomial(exponential_table(), in_logic=True),
         "reciprocal_sqrt": Case(ReciprocalSqrt(), words, _positive, functions.reciprocal_sqrt),
         "exp2": Case(
             Exp2Negative(),

@@ -8,7 +8,15 @@ from functools import partial
 
 import pytest
 
-from celosia.hdl.arithmetic import FixedToFloat, FloatAdd, FloatMultiply, FloatToFixed
+from celosia.arch.tables import reciprocal_table
+from celosia.hdl.arithmetic import (
+    FixedToFloat,
+    FloatAdd,
+    FloatMultiply,
+    FloatToFixed,
+    Reciprocal,
+    TablePolynomial,
+)
 from celosia.hdl.arithmetic.block_sum import BlockSum
 from celosia.hdl.arithmetic.serial_sum import SerialSum
 from tests.harness.runner import run_bench
@@ -73,3 +81,11 @@ def test_float_multiply_multiplier_bits_wrong(multiplier_bits: object) -> None:
 def test_positive_wrong(name: str, create: Callable[..., object]) -> None:
     with pytest.raises(ValueError, match=f"^{name}: positive must be True or False, not 1$"):
         create(positive=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "create"), [("Reciprocal", Reciprocal), ("TablePolynomial", partial(TablePolynomial, reciprocal_table()))]
+)
+def test_in_logic_wrong(name: str, create: Callable[..., object]) -> None:
+    with pytest.raises(ValueError, match=f"^{name}: in_logic must be True or False, not 'yes'$"):
+        create(in_logic="yes")
