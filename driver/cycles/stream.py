@@ -6,12 +6,12 @@ from math import ceil
 
 from ...arch.config import AcceleratorConfig, derive
 
-IN_TRANSIT = 4
+IN_TRANSIT = 5
 MOST_REGIONS = 32
-ASK = 6
+ASK = 7
 """Cycles from a free place to the address on the bus and, at the other end, from the bus into the FIFO."""
 
-THROUGH = 5
+THROUGH = 6
 """Cycles from the bus to a unit at the FIFO's output."""
 
 UNITS_AHEAD = 4

@@ -199,7 +199,7 @@ class Timing:
 
     def first_answer(self, latency: int) -> int:
         """From an EMBED's command, or its next row, to the row's first beat."""
-        return 2 + 6 + latency
+        return 2 + 7 + latency
 
     def load_rows(self, instruction: Instruction, rows: int, token: int, latency: int, pace: float) -> int:
         """LOAD_ROWS, from the command on; pace: cycles of the bus for a beat."""
@@ -209,7 +209,7 @@ class Timing:
         asked = 2 * ceil_div(beats, burst) + 3
         # So many beats are in flight, while there is room for one more burst.
         answered = beats * max(pace, (latency + 6) / (AUXILIARY_BEATS - AUXILIARY_BURST + burst))
-        return 8 + token.bit_length() + latency + round(rows * max(parts, asked, answered)) + 6
+        return 9 + token.bit_length() + latency + round(rows * max(parts, asked, answered)) + 6
 
     def store_rows(self, instruction: Instruction, rows: int, token: int) -> int:
         """STORE_ROWS, from the command to the last response."""

@@ -160,7 +160,7 @@ class Walk:
         beats = ceil_div(len(self.program) * INSTRUCTION_BYTES, bus)
         # A beat is taken, or an instruction written; 16 beats are in flight.
         taken = max(beats + len(self.program), beats * (self.latency + 6) / 16)
-        return 12 + last // BLOCK + self.latency + 6 + taken + 5
+        return 13 + last // BLOCK + self.latency + 6 + taken + 5
 
     def _pass(self, index: int, item: Pass) -> None:
         self.usage.append({})

@@ -86,14 +86,15 @@ class KvMerger(wiring.Component):
             Cat(through).eq(Cat(end > position for position in range(BLOCK))),
         ]
         m.d.comb += [
-            stored.eq(Mux(page.last, before, ~0)),
-            chunk.eq(Mux(page.last, through & ~before, 0)),
-            buffer.stored.eq(stored),
-            buffer.chunk.eq(chunk),
+            buffer.stored.eq(Mux(page.last, before, ~0)),
+            buffer.chunk.eq(Mux(page.last, through & ~before, 0)),
             buffer.page.eq(page),
             buffer.settled.eq(self.settled),
             buffer.head_blocks.eq(self.head_blocks),
         ]
+
+        # Registers, for a tile's width of multiplexers behind them; the first tile follows its page a cycle later.
+        m.d.sync += [stored.eq(buffer.stored), chunk.eq(buffer.chunk)]
 
         held_pages = Signal(range(shape.slots + 1))
         tile = Signal(9)

@@ -227,9 +227,10 @@ class Accelerator(wiring.Component):
         registers, sequencer, start, program = self._registers, self._sequencer, self._starter, self._program
         stream = self._stream
         units = (stream, self._embedding, self._writer, self._row_reader, self._row_writer)
+        # A register: settings and counters, a thousand registers, take it.
+        m.d.sync += start.doorbell.eq(registers.control_start & ~registers.status_busy)
         settings = start.settings
         m.d.comb += [
-            start.doorbell.eq(registers.control_start & ~registers.status_busy),
             settings.image_base.eq(Cat(registers.image_base_lo, registers.image_base_hi)),
             settings.kv_base.eq(Cat(registers.kv_base_lo, registers.kv_base_hi)),
             settings.program_base.eq(Cat(registers.program_base_lo, registers.program_base_hi)),
@@ -245,7 +246,7 @@ class Accelerator(wiring.Component):
             start.fault_in.eq(stream.fault_valid),
             start.fault_in_value.eq(stream.fault),
             sequencer.start.eq(start.start),
-            registers.status_busy.eq(start.busy | sequencer.busy),
+            registers.status_busy.eq(start.doorbell | start.busy | sequencer.busy),
             sequencer.fault_valid.eq(start.fault_valid | Cat(unit.fault_valid for unit in units).any()),
             sequencer.fault.eq(start.fault),
         ]

@@ -47,7 +47,8 @@ class Sequencer(wiring.Component):
         end_of_text, end_enable : In, the token that ends the job.
         append_complete : In(1), pulse: the bytes of an APPEND are in memory; appended : Out(16), how many of the job.
         fault_valid : In(1), fault : In(FAULT), of any unit; the first one counts.
-        halt : In(1), stop with status OK. clear : Out(1), high while stopping. drained : In(1), no burst in flight.
+        halt : In(1), stop with status OK. drained : In(1), no burst in flight.
+        clear : Out(1), high while stopping, a register.
         busy, finished : Out(1), finished is a pulse. fault_status : Out(8), fault_address : Out(48).
         waits_for_write : Out(1). active : Out(7), unit i of `UNITS` is executing.
         engine_settled : Out(1), all instructions before the engine's in its chunk are done.
@@ -119,6 +120,7 @@ class Sequencer(wiring.Component):
         ended = Signal()
         legal = Signal()
         stop = Signal()
+        running = Signal()
         appends = Signal(16)
         settled = Signal()
         written = Signal()
@@ -142,13 +144,13 @@ class Sequencer(wiring.Component):
             m.d.sync += self.appended.eq(self.appended + 1)
         with m.If(self.sample):
             m.d.sync += self.sampled.eq(self.sampled + 1)
-        with m.If(self.busy & ~self.clear & ~stop & (self.fault_valid | self.halt)):
+        with m.If(running & ~stop & (self.fault_valid | self.halt)):
             m.d.sync += stop.eq(1)
             with m.If(self.fault_valid):
                 m.d.sync += [self.fault_status.eq(self.fault.status), self.fault_address.eq(self.fault.address)]
 
         with m.FSM() as fsm:
-            m.d.comb += self.busy.eq(~fsm.ongoing("Idle"))
+            m.d.comb += [self.busy.eq(~fsm.ongoing("Idle")), running.eq(self.busy & ~fsm.ongoing("Drain"))]
             with m.State("Idle"):
                 with m.If(self.start):
                     m.d.sync += [
@@ -249,9 +251,11 @@ class Sequencer(wiring.Component):
                 with m.If(stop | (settled & written)):
                     m.next = "Drain"
             with m.State("Drain"):
-                m.d.comb += self.clear.eq(1)
-                with m.If(self.drained):
+                # A register: it is a wire to thousands of others.
+                m.d.sync += self.clear.eq(1)
+                with m.If(self.clear & self.drained):
                     m.d.comb += self.finished.eq(1)
+                    m.d.sync += self.clear.eq(0)
                     m.next = "Idle"
         return m
 

@@ -26,8 +26,10 @@ class Engine(wiring.Component):
     room for its result. Behind that the pipeline never stalls. The result follows `latency` cycles after the issue,
     at the earliest.
 
-    The activation blocks are read when the micro-op issues. Their `shift` counts for the probability memory; in the
-    activation memory it must be 0.
+    The decision to issue is late in a cycle, and so is `i_tile.ready`: tiles come from a `SkidBuffer`.
+
+    The activation blocks are read in every cycle that the micro-op waits; it takes those of the cycle of its issue.
+    Their `shift` counts for the probability memory; in the activation memory it must be 0.
 
     Parameters
     ----------
@@ -88,16 +90,13 @@ class Engine(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.operations = operations = SkidBuffer(self.interfaces.micro_op)
-        # Tiles too: who makes them must not wait for the decision to issue within a cycle.
-        m.submodules.tiles = tiles = SkidBuffer(self.interfaces.tile)
         m.submodules.dots = self.dots
         m.submodules.scaler = self.scaler
         m.submodules.accumulators = accumulators = self.accumulators
         m.submodules.results = results = ResultQueue(self.interfaces)
         connect(m, flipped(self.i), operations.i)
-        connect(m, flipped(self.i_tile), tiles.i)
         connect(m, flipped(self.o), results.o)
-        m.d.comb += [block.clear.eq(self.clear) for block in (operations, tiles, accumulators, results)]
+        m.d.comb += [block.clear.eq(self.clear) for block in (operations, accumulators, results)]
 
         op = Signal(self.interfaces.micro_op, reset_less=True)
         issue = Signal()
@@ -105,12 +104,12 @@ class Engine(wiring.Component):
         conflict = self._conflict(m, operations.o, op, held, issue)
         m.d.comb += [
             issue.eq(
-                held & ~conflict & (tiles.o.valid | ~op.take_tile) & (results.room | ~op.last),
+                held & ~conflict & (self.i_tile.valid | ~op.take_tile) & (results.room | ~op.last),
             ),
             operations.o.ready.eq(~held | issue),
-            tiles.o.ready.eq(issue & op.take_tile),
+            self.i_tile.ready.eq(issue & op.take_tile),
             self.state.issue.eq(issue),
-            self.state.tile.eq(held & op.take_tile & ~tiles.o.valid),
+            self.state.tile.eq(held & op.take_tile & ~self.i_tile.valid),
             self.state.room.eq(held & op.last & ~results.room),
             self.state.accumulator.eq(held & conflict),
             results.take.eq(issue & op.last),
@@ -120,7 +119,7 @@ class Engine(wiring.Component):
             m.d.sync += [held.eq(operations.o.valid & ~self.clear), op.eq(operations.o.payload)]
         with m.Elif(self.clear):
             m.d.sync += held.eq(0)
-        self._operands(m, op, issue, tiles.o)
+        self._operands(m, op, held)
         self._accumulate(m, op, issue)
 
         last = _delayed(m, op.last, self.latency, name="last")
@@ -158,19 +157,20 @@ class Engine(wiring.Component):
         m.d.sync += conflict.eq(Cat(matches).any() & ~first)
         return conflict
 
-    def _operands(self, m: Module, op: data.View, issue: Signal, offered: Any) -> None:
+    def _operands(self, m: Module, op: data.View, held: Signal) -> None:
         """Reads activations and holds the tile; feeds multipliers and, later, the scaler."""
         channels = self.interfaces.channels
         tile = Signal(self.interfaces.tile, reset_less=True)
-        with m.If(offered.ready):
-            m.d.sync += tile.eq(offered.payload)
+        # Nothing as wide as a tile waits for the decision to issue: what is read too early is read again.
+        with m.If(held & op.take_tile):
+            m.d.sync += tile.eq(self.i_tile.payload)
         from_probabilities = _delayed(m, op.probabilities, 1, name="from_probabilities")
         words = Signal.like(self.am.data, name="words")
         m.d.comb += [
-            self.am.en.eq(issue & ~op.probabilities),
+            self.am.en.eq(held & ~op.probabilities),
             self.am.address.eq(op.address),
             self.am_chunk.eq(op.chunk),
-            self.probabilities.en.eq(issue & op.probabilities),
+            self.probabilities.en.eq(held & op.probabilities),
             self.probabilities.address.eq(op.address),
             words.eq(Mux(from_probabilities, self.probabilities.data, self.am.data)),
             self.dots.weights.eq(tile.weights),

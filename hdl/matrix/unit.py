@@ -11,6 +11,7 @@ from ...arch.isa import Flag
 from ..interfaces import COMMAND, Interfaces, ResultKind, flag, read_port, write_port
 from .engine import Engine
 from .sequencer import MatmulSequencer
+from .skid import SkidBuffer
 from .top_k import CANDIDATE, TopK
 from .unpacker import Unpacker
 from .writer import ResultWriter
@@ -91,6 +92,9 @@ class MatrixUnit(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.unpacker = unpacker = Unpacker(self.interfaces)
+        # What the engine answers is late in a cycle, and who makes tiles is far away.
+        m.submodules.lent = lent = SkidBuffer(self.interfaces.tile)
+        connect(m, flipped(self.i_tile), lent.i)
         m.submodules.engine = engine = self.engine
         m.submodules.sequencer = sequencer = MatmulSequencer(self.interfaces)
         m.submodules.writer = writer = ResultWriter(self.interfaces)
@@ -100,7 +104,7 @@ class MatrixUnit(wiring.Component):
         for name in ("pm", "spm_read", "spm_write"):
             connect(m, flipped(getattr(self, name)), getattr(writer, name))
         connect(m, writer.o_candidates, top_k.i)
-        m.d.comb += [block.clear.eq(self.clear) for block in (unpacker, engine, sequencer, writer)]
+        m.d.comb += [block.clear.eq(self.clear) for block in (unpacker, lent, engine, sequencer, writer)]
         m.d.comb += [
             self.overflow.eq(engine.overflow | writer.overflow),
             self.macs.eq(sequencer.macs),
@@ -117,7 +121,7 @@ class MatrixUnit(wiring.Component):
             unpacker.format.eq(self.format),
             self.am_chunk.eq(engine.am_chunk),
         ]
-        self._feed(m, unpacker, engine, sequencer, owed)
+        self._feed(m, unpacker, lent, engine, sequencer, owed)
         self._results(m, engine, writer)
         return m
 
@@ -166,7 +170,15 @@ class MatrixUnit(wiring.Component):
             m.d.sync += [running.eq(0), handed.eq(1), unwritten.eq(0)]
         return issuing
 
-    def _feed(self, m: Module, unpacker: Unpacker, engine: Engine, sequencer: MatmulSequencer, owed: Signal) -> None:
+    def _feed(
+        self,
+        m: Module,
+        unpacker: Unpacker,
+        lent: SkidBuffer,
+        engine: Engine,
+        sequencer: MatmulSequencer,
+        owed: Signal,
+    ) -> None:
         """Micro-ops and tiles: the sequencer's and the stream's during MATMUL, otherwise the attention unit's.
 
         The unpacker runs ahead of the engine, but never beyond the tiles of this instruction: it may take one for every
@@ -198,9 +210,9 @@ class MatrixUnit(wiring.Component):
                 engine.i.valid.eq(self.i_micro_op.valid),
                 engine.i.payload.eq(self.i_micro_op.payload),
                 self.i_micro_op.ready.eq(engine.i.ready),
-                engine.i_tile.valid.eq(self.i_tile.valid),
-                engine.i_tile.payload.eq(self.i_tile.payload),
-                self.i_tile.ready.eq(engine.i_tile.ready),
+                engine.i_tile.valid.eq(lent.o.valid),
+                engine.i_tile.payload.eq(lent.o.payload),
+                lent.o.ready.eq(engine.i_tile.ready),
             ]
 
     def _results(self, m: Module, engine: Engine, writer: ResultWriter) -> None:

@@ -2,10 +2,11 @@
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...arch.formats import BLOCK, WeightFormat
 from ..interfaces import Interfaces
+from .skid import SkidBuffer
 
 FP16 = data.StructLayout({"mantissa": 10, "exponent": 5, "sign": 1})
 """A scale as it is stored; infinities and NaN do not occur (rejected on import)."""
@@ -14,8 +15,8 @@ FP16 = data.StructLayout({"mantissa": 10, "exponent": 5, "sign": 1})
 class Unpacker(wiring.Component):
     """Raw tiles to signed weights and exact scales.
 
-    A tile leaves one cycle after it came, one tile a cycle; a stall holds the output register. Only the enabled formats
-    are built. Subnormal fp16 scales are exact: a significand without its leading one.
+    A tile leaves one cycle after it came, one tile a cycle, through a `SkidBuffer`. Only the enabled formats are built.
+    Subnormal fp16 scales are exact: a significand without its leading one.
 
     Parameters
     ----------
@@ -26,7 +27,7 @@ class Unpacker(wiring.Component):
     format : In(4), code of the format of the tile at `i`; must be one of the enabled formats
     i : In(stream.Signature(raw_tile)); payload and scales of 4-bit and 2-byte formats stand in the low part
     o : Out(stream.Signature(tile))
-    clear : In(1), forgets the tile held
+    clear : In(1), forgets the tiles held
 
     Attributes
     ----------
@@ -49,16 +50,16 @@ class Unpacker(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.d.comb += self.i.ready.eq(~self.o.valid | self.o.ready)
-        with m.If(self.i.ready):
-            m.d.sync += self.o.valid.eq(self.i.valid)
-        with m.If(self.clear):
-            m.d.sync += self.o.valid.eq(0)
-
-        with m.If(self.i.ready):
-            for channel in range(self.channels):
-                self._weights(m, channel)
-                self._scales(m, channel)
+        m.submodules.buffer = buffer = SkidBuffer(self.o.payload.shape())
+        connect(m, buffer.o, flipped(self.o))
+        m.d.comb += [
+            buffer.clear.eq(self.clear),
+            buffer.i.valid.eq(self.i.valid),
+            self.i.ready.eq(buffer.i.ready),
+        ]
+        for channel in range(self.channels):
+            self._weights(m, channel, buffer.i.payload)
+            self._scales(m, channel, buffer.i.payload)
         return m
 
     def _select(self, choices: dict[int, Value]) -> Value:
@@ -68,7 +69,7 @@ class Unpacker(wiring.Component):
             selected = Mux(self.format == code, choice, selected)
         return selected
 
-    def _weights(self, m: Module, channel: int) -> None:
+    def _weights(self, m: Module, channel: int, tile: data.View) -> None:
         payload = self.i.payload.payload
         for lane in range(BLOCK):
             index = channel * BLOCK + lane
@@ -77,16 +78,15 @@ class Unpacker(wiring.Component):
                 stored = payload.word_select(index, f.bits)
                 # Eight-bit weights are stored signed; four-bit ones unsigned, and subtracting 8 flips the top bit.
                 choices[f.code] = stored if f.bits == 8 else _nibble(stored, offset=f.offset)
-            m.d.sync += self.o.payload.weights[channel][lane].eq(self._select(choices))
+            m.d.comb += tile.weights[channel][lane].eq(self._select(choices))
 
-    def _scales(self, m: Module, channel: int) -> None:
+    def _scales(self, m: Module, channel: int, tile: data.View) -> None:
         scales = Value.cast(self.i.payload.scales)
         half = self._select(
             {f.code: scales.word_select(channel * f.scale_bytes // 2, 16) for f in self.formats},
         )
-        tile = self.o.payload
         significand, exponent, negative = _decode(m, half, name=f"scale_{channel}")
-        m.d.sync += [
+        m.d.comb += [
             tile.significand[channel].eq(significand),
             tile.exponent[channel].eq(exponent),
             tile.scale_negative[channel].eq(negative),
@@ -94,7 +94,7 @@ class Unpacker(wiring.Component):
         if any(f.has_minimum for f in self.formats):
             minimum = {f.code: scales.word_select(channel * 2 + 1, 16) if f.has_minimum else C(0) for f in self.formats}
             significand, exponent, negative = _decode(m, self._select(minimum), name=f"minimum_{channel}")
-            m.d.sync += [
+            m.d.comb += [
                 tile.minimum_significand[channel].eq(significand),
                 tile.minimum_exponent[channel].eq(exponent),
                 tile.minimum_negative[channel].eq(negative),

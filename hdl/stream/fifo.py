@@ -180,12 +180,15 @@ class ScaleFifo(wiring.Component):
         reading = Signal()
         last = Signal()
         unit = Signal(unit_layout(self.beat_bits))
+        # Found out a cycle ahead, in which one more may be queued.
+        room = Signal()
+        m.d.sync += room.eq(queue.w_level < QUEUE - 1)
         m.d.comb += [
             self.used.eq(beats.level),
             beats.w_en.eq(self.write),
             beats.w_data.eq(self.beat),
             now_left.eq(Mux(fresh, content.units, left)),
-            reading.eq(self.content.valid & beats.r_rdy & queue.w_rdy),
+            reading.eq(self.content.valid & beats.r_rdy & room),
             last.eq(now_left == 1),
             self.content.ready.eq(reading & last),
             beats.r_en.eq(reading & (last | last_slice)),

@@ -41,7 +41,7 @@ class Reader(wiring.Component):
         i : In(stream(REGION)).
         beat_valid : Out(1), beat : Out(W*8), stream data; there is no ready.
         space, scale_space : In(signed(16)), beats that the FIFOs behind can take: of any kind; of scales among them.
-        auxiliary : In(auxiliary_port), answered in order; one cycle later than the stream.
+        auxiliary : In(auxiliary_port), answered in order; two cycles later than the stream.
         clear : In(1), drop regions and data; drained : Out(1), nothing is in flight.
         fault_valid : Out(1), fault : Out(FAULT), BUS_READ with the burst's address.
         stream_beat, auxiliary_beat, full : Out(1), for counters; full: a burst waits for space.
@@ -84,8 +84,7 @@ class Reader(wiring.Component):
             self.drained.eq(~axi.arvalid & (in_flight == 0) & (auxiliary_in_flight == 0)),
         ]
         burst, auxiliary = self._issue(m, in_flight, auxiliary_held)
-        stream_beat, auxiliary_beat = self._receive(m)
-        popped = self.auxiliary.i_beat.valid & self.auxiliary.i_beat.ready
+        stream_beat, auxiliary_beat, popped = self._receive(m)
         m.d.sync += [
             in_flight.eq(in_flight + burst - stream_beat),
             auxiliary_in_flight.eq(auxiliary_in_flight + auxiliary - auxiliary_beat),
@@ -184,13 +183,17 @@ class Reader(wiring.Component):
         self._fault_addresses = fifos["stream"].r_data[:48], fifos["auxiliary"].r_data
         return fifos["stream"].r_data[48:]
 
-    def _receive(self, m: Module) -> tuple[Signal, Signal]:
-        """Register the data; return which kind of beat arrives this cycle."""
+    def _receive(self, m: Module) -> tuple[Signal, Signal, Signal]:
+        """Register the data; return which kind of beat arrives this cycle, and whether an auxiliary one is taken."""
         axi = self.axi
         stream_beat = Signal()
         auxiliary_beat = Signal()
         responses = SyncFIFOBuffered(width=self.bus_bytes * 8, depth=AUXILIARY_BEATS)
         m.submodules.responses = ResetInserter(self.clear)(responses)
+        # Who takes them is late in a cycle, and what is held decides whether more is asked for.
+        m.submodules.taken = taken = SkidBuffer(self.bus_bytes * 8)
+        connect(m, taken.o, flipped(self.auxiliary.i_beat))
+        popped = Signal()
         m.d.comb += [
             stream_beat.eq(axi.rvalid & (axi.rid == STREAM_ID)),
             auxiliary_beat.eq(axi.rvalid & (axi.rid == AUXILIARY_ID)),
@@ -198,9 +201,11 @@ class Reader(wiring.Component):
             self.auxiliary_beat.eq(auxiliary_beat),
             responses.w_data.eq(axi.rdata),
             responses.w_en.eq(auxiliary_beat),
-            self.auxiliary.i_beat.valid.eq(responses.r_rdy),
-            self.auxiliary.i_beat.payload.eq(responses.r_data),
-            responses.r_en.eq(self.auxiliary.i_beat.ready),
+            taken.clear.eq(self.clear),
+            taken.i.valid.eq(responses.r_rdy),
+            taken.i.payload.eq(responses.r_data),
+            responses.r_en.eq(taken.i.ready),
+            popped.eq(responses.r_rdy & taken.i.ready),
         ]
         m.d.sync += [
             self.beat.eq(axi.rdata),
@@ -209,4 +214,4 @@ class Reader(wiring.Component):
             self.fault.status.eq(Status.BUS_READ),
             self.fault.address.eq(Mux(axi.rid == STREAM_ID, *self._fault_addresses)),
         ]
-        return stream_beat, auxiliary_beat
+        return stream_beat, auxiliary_beat, popped

@@ -11,6 +11,7 @@ from ...arch.layout import Stripe, ceil_div
 from ..axi import axi4_read
 from ..control.passes import JOB
 from ..interfaces import FAULT, INSTRUCTION, Interfaces, auxiliary_port, lookup_port, read_port
+from ..matrix.skid import SkidBuffer
 from .fifo import PayloadFifo, ScaleFifo
 from .prefetcher import Prefetcher
 from .reader import Reader, longest_burst
@@ -23,7 +24,7 @@ STREAM_STATE = data.StructLayout({"blocked": 1, "offered": 1, "appends": 1, "wal
 """blocked: nothing more can be asked for, as the FIFOs, or the list of regions, have no room. offered: a unit waits to
 be taken. appends: the next region has to wait for APPENDs. walking: something is still to be asked for."""
 
-IN_TRANSIT = 4
+IN_TRANSIT = 5
 """Beats between the bus and a FIFO's `used`, which neither side counts."""
 
 
@@ -199,18 +200,30 @@ class StreamUnit(wiring.Component):
             queues["promises"].r_en.eq(splitter.region.ready),
             splitter.beat_valid.eq(reader.beat_valid),
         ]
-        for fifo, queue, write in (
-            (payload_fifo, queues["payloads"], splitter.payload),
-            (scale_fifo, queues["scales"], splitter.scale),
+        beat = Signal.like(reader.beat)
+        for name, fifo, write in (
+            ("payloads", payload_fifo, splitter.payload),
+            ("scales", scale_fifo, splitter.scale),
         ):
+            # That a FIFO is done with a region is known late in a cycle.
+            queue, next_content = queues[name], SkidBuffer(CONTENT)
+            m.submodules[f"next_of_{name}"] = next_content
+            connect(m, next_content.o, fifo.content)
             m.d.comb += [
-                fifo.content.valid.eq(queue.r_rdy),
-                fifo.content.payload.eq(queue.r_data),
-                queue.r_en.eq(fifo.content.ready),
-                fifo.write.eq(write),
-                fifo.beat.eq(reader.beat),
+                next_content.clear.eq(self.clear),
+                next_content.i.valid.eq(queue.r_rdy),
+                next_content.i.payload.eq(queue.r_data),
+                queue.r_en.eq(next_content.i.ready),
+                fifo.beat.eq(beat),
             ]
-        m.d.comb += payload_fifo.end.eq(splitter.end)
+            m.d.sync += fifo.write.eq(write & ~self.clear)
+        # Where a beat goes is known late in a cycle, and the FIFOs are wide.
+        arrived = Signal()
+        m.d.sync += [
+            beat.eq(reader.beat),
+            payload_fifo.end.eq(splitter.end),
+            arrived.eq(splitter.region.ready & ~self.clear),
+        ]
         asked_all = ~queues["requests"].r_rdy & reader.i.ready
         m.d.comb += [
             self.state.blocked.eq(reader.full | (prefetcher.o.valid & ~prefetcher.o.ready & asked_all)),
@@ -219,7 +232,7 @@ class StreamUnit(wiring.Component):
             self.state.walking.eq(prefetcher.walking | ~asked_all),
         ]
         accepted = prefetcher.o.valid & prefetcher.o.ready
-        self._space(m, payload_fifo, scale_fifo, accepted, splitter.region.ready)
+        self._space(m, payload_fifo, scale_fifo, accepted, arrived)
         self._outputs(m, payload_fifo, scale_fifo)
 
     def _space(self, m: Module, payload: PayloadFifo, scale: ScaleFifo, accepted: object, arrived: Signal) -> None:

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 import cocotb
-from cocotb.triggers import RisingEdge
+from cocotb.triggers import ReadOnly, RisingEdge
 
 from celosia.arch.config import AcceleratorConfig, derive
 from celosia.arch.isa import Instruction, Opcode, Status
@@ -221,6 +221,30 @@ async def stops_and_starts_clean(dut: Any) -> None:
         await around.bench.cycles(random.choice([1, 30]))
     around.start(throughput_program(around.config)[-3:], Job(sequence=0, position=0, count=1, steps=0))
     await around.finish()
+
+
+@cocotb.test()
+async def forgets_in_one_cycle(dut: Any) -> None:
+    """Where nothing is in flight, as in the cycle behind a region's last beat, `clear` is as short as can be."""
+    around, _ = await surroundings(dut)
+    load = Instruction(Opcode.LOAD, n=32, base=0)
+    short = 0
+    for wait in range(1, 60):
+        for sink in around.sinks.values():
+            sink.stall = 0.0
+        around.start([load, Instruction(Opcode.END)], Job(sequence=0, position=0, count=1, steps=0))
+        await around.bench.cycles(wait)
+        dut.clear.value = 1
+        await ReadOnly()
+        drained = int(dut.drained.value) == 1
+        await around.bench.cycles(1)
+        if drained:
+            dut.clear.value = 0
+            short += 1
+            await around.bench.cycles(3)
+            assert int(dut.promised.value) == 0, f"{wait} cycles behind the start"
+        await around.clear()
+    assert short >= 10
 
 
 @cocotb.test()

@@ -17,5 +17,6 @@ def test_stream_unit(config: str, stall: float) -> None:
         StreamUnit(CONFIGS[config]),
         "tests.hdl.stream.bench_unit",
         name=f"stream_unit-{config}-stall{stall}",
+        public=[("top", "promised")],
         parameters={"config": config, "stall": stall, "latency": 20 if stall else 3},
     )
