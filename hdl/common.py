@@ -4,6 +4,10 @@ from amaranth.hdl import Module, ShapeLike, Signal, Value
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+ANY_ON_COLLISION = {"no_rw_check": 1}
+"""Attributes of a memory whose reads need not give the old word of one that is being written: Yosys then builds no
+logic around a block RAM that would see to it."""
+
 
 def bits_for(count: int) -> int:
     """Bits of an index below `count`; 0 for a single one."""

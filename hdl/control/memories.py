@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from ...arch.config import AcceleratorConfig, derive
 from ...arch.formats import BLOCK
 from ...arch.isa import INSTRUCTION_BYTES
+from ..common import ANY_ON_COLLISION
 from ..interfaces import INSTRUCTION, auxiliary_port, read_port
 
 INSTRUCTION_BITS = INSTRUCTION_BYTES * 8
@@ -127,8 +128,10 @@ class TokenMemory(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.tokens = tokens = Memory(shape=32, depth=self.depth, init=[])
-        m.submodules.cycles = cycles = Memory(shape=32, depth=self.depth, init=[])
+        # A token is read once SAMPLED, or the next pass, says that it is there.
+        memories = {"shape": 32, "depth": self.depth, "init": [], "attrs": ANY_ON_COLLISION}
+        m.submodules.tokens = tokens = Memory(**memories)
+        m.submodules.cycles = cycles = Memory(**memories)
         write, stamp = tokens.write_port(), cycles.write_port()
         host, embedding, cycle = tokens.read_port(), tokens.read_port(), cycles.read_port()
         m.d.comb += [
