@@ -27,8 +27,8 @@ class Board:
         preset: of the config.
         target: a key of `families.TARGETS`; its default device is the board's.
         columns: of the block RAM behind the accelerator.
-        small_memories: those of the design that go into LUT RAM, so that the block RAMs suffice: a pattern of modules
-            and the memory's name in them.
+        memories: those of the design for which Yosys's own choice between block RAM and LUT RAM is not the board's: a
+            pattern of modules, one of memories in them, and ``block`` or ``distributed``.
     """
 
     title: str
@@ -38,7 +38,7 @@ class Board:
     preset: str
     target: str
     columns: int
-    small_memories: tuple[tuple[str, str], ...]
+    memories: tuple[tuple[str, str, str], ...]
 
     @property
     def config(self) -> AcceleratorConfig:
@@ -62,13 +62,13 @@ class Board:
 
     @property
     def attributes(self) -> list[str]:
-        """Yosys commands that choose LUT RAM; one that finds no memory fails."""
+        """Yosys commands that choose block RAM or LUT RAM; one that finds no memory fails."""
         return [
             command
-            for module, name in self.small_memories
+            for module, name, style in self.memories
             for command in (
                 f"select -assert-min 1 {module}/m:{name}",
-                f'setattr -set ram_style "distributed" {module}/m:{name}',
+                f'setattr -set ram_style "{style}" {module}/m:{name}',
             )
         ]
 
@@ -91,14 +91,15 @@ BOARDS: dict[str, Board] = {
         top="Ulx3sTop",
         preset="ulx3s",
         target="ecp5",
-        columns=22,
-        small_memories=(
-            ("*.parameters_0", "words"),
-            ("*.matrix.engine.accumulators.*", "sums"),
-            ("*.stream.reader.responses", "storage"),
-            ("*.vector.rope", "table"),
-            ("*.softmax.power", "ring"),
-            ("*.softmax.scale*", "ring"),
+        columns=19,
+        memories=(
+            ("*.tail", "words", "block"),
+            ("*.stream.payload*", "bank_*", "block"),
+            ("*.tail", "exponents", "distributed"),
+            ("*.matrix.engine.accumulators.*", "sums", "distributed"),
+            ("*.stream.reader.responses", "storage", "distributed"),
+            ("*.softmax.power", "ring", "distributed"),
+            ("*.softmax.scale*", "ring", "distributed"),
         ),
     ),
 }

@@ -35,6 +35,11 @@ TOP = "top"
 CONFIGURATION = "placed.config.gz"
 """What an entry of the cache keeps beside the report: the bitstream as text, with the pattern in its memory."""
 STEPS = 5
+FULL_DEVICE = ("--placer", "static", "--router", "router2")
+"""Arguments of nextpnr for a design that fills a device: with its defaults wires are a quarter longer, and the router
+is not done within hours (docs/boards.md)."""
+DETOUR = {f"router2/bbMargin/{axis}": "15" for axis in "xy"}
+"""How many tiles a wire may leave the box around its ends, and not 3: the way out of a crowded place."""
 
 
 @dataclass(frozen=True)
@@ -171,14 +176,16 @@ def _placed(board: Board, mapped: Path, constraints: str, cached: Cached, tick: 
     placement = board.family.placement
     assert placement is not None, "checked before anything was run"
     clock = nextpnr_arguments(board.config.control.clock_mhz)
-    arguments = [*clock, "--lpf", "pins.lpf", "--textcfg", "placed.config"]
+    arguments = [*clock, *FULL_DEVICE, "--lpf", "pins.lpf", "--textcfg", "placed.config"]
+
+    parts = [mapped.name, constraints, *placement_key(placement), *arguments, *DETOUR.values()]
 
     def fill(folder: Path) -> None:
-        place(mapped, placement, arguments, {"pins.lpf": constraints}, folder, tick)
+        place(mapped, placement, arguments, {"pins.lpf": constraints}, folder, tick, settings=DETOUR)
         (folder / CONFIGURATION).write_bytes(gzip.compress((folder / "placed.config").read_bytes()))
         (folder / "placed.config").unlink()
 
-    return cached("board", key_of([mapped.name, constraints, *placement_key(placement), *arguments]), fill)
+    return cached("board", key_of(parts), fill)
 
 
 def _pack(folder: Path, placed: Path, image: list[int], data_bits: int, report: Callable[[int, str], None]) -> None:

@@ -206,12 +206,15 @@ def place(
     files: Mapping[str, str],
     folder: Path,
     tick: Callable[[str], None],
+    *,
+    settings: Mapping[str, str] | None = None,
 ) -> None:
     """Place and route a netlist in `folder`, into which clocks and slowest path are written as `RESULT`.
 
     Args:
         mapped: what `synthesized` gives.
         files: by name, what the arguments name.
+        settings: of nextpnr, those that are no arguments: it takes them from the netlist.
 
     Raises:
         SynthesisError: nextpnr refuses the design.
@@ -220,6 +223,8 @@ def place(
     module = design["modules"][TOP]
     if placement.prepare is not None:
         placement.prepare(module)
+    if settings:
+        module["settings"] = dict(settings)
     netlist = folder / "netlist.json"
     netlist.write_text(json.dumps(design))
     for name, content in files.items():

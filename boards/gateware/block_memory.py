@@ -7,24 +7,26 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In
 
 from ...hdl.axi import RESPONSE_DECERR, RESPONSE_OKAY, axi4_read, axi4_write
-from ...hdl.common import bits_for, pick
+from ...hdl.common import ANY_ON_COLLISION, bits_for, pick
 
 COLUMN_BEATS = 2048
 """Beats of a column: the depth of an ECP5 block RAM that is a byte wide (2048 x 9 bits, of which 8 are used)."""
 
-FIRST_CHOICE = 4
-"""Columns among which the first stage behind the block RAMs chooses."""
+GROUP = 4
+"""Columns that share registers at their addresses and behind their data."""
 
 
 class BlockMemory(wiring.Component):
     """Columns of block RAM, a byte lane each, behind an AXI4 port that reads and writes at the same time.
 
-    Reads: one beat a cycle, burst after burst without a gap, the first beat four cycles after its address was taken;
+    Reads: one beat a cycle, burst after burst without a gap, the first beat six cycles after its address was taken;
     a `rready` that is low stops all of it. Writes: a burst of n beats takes n + 2 cycles and is answered behind its
     last beat, when reads see it. A burst that begins behind the memory is answered with DECERR and writes nothing.
-    Bursts must be INCR, of full width and within a page of 4 KiB, as the accelerator's are.
+    What a read gives of bytes that are written in the cycle in which it reads them is not defined; of the other bytes
+    of the beat it is, since no two lanes share a block RAM. The accelerator reads pages in which it writes other
+    positions. Bursts must be INCR, of full width and within a page of 4 KiB, as its are.
 
-    Cost on ECP5: `beats` / 2048 x bus bytes block RAMs of 2 KiB each, and some 40 LUTs and 40 registers a column of
+    Cost on ECP5: `beats` / 2048 x bus bytes block RAMs of 2 KiB each, and some 40 LUTs and 60 registers a column of
     64 bits.
 
     Parameters
@@ -55,7 +57,7 @@ class BlockMemory(wiring.Component):
         self._write_ports, self._read_ports = [], []
         for column in range(self.columns):
             words = self.contents[column * COLUMN_BEATS : (column + 1) * COLUMN_BEATS]
-            store = memory.Memory(shape=self.data_bits, depth=COLUMN_BEATS, init=words)
+            store = memory.Memory(shape=self.data_bits, depth=COLUMN_BEATS, init=words, attrs=ANY_ON_COLLISION)
             m.submodules[f"column_{column}"] = store
             self._write_ports.append(store.write_port(granularity=8))
             self._read_ports.append(store.read_port())
@@ -67,7 +69,11 @@ class BlockMemory(wiring.Component):
         return address[self._shift :] >= len(self.contents)
 
     def _read(self, m: Module) -> None:
-        """A burst's beats, then three registers: in the block RAM, behind the first choice, behind the second."""
+        """A burst's beats, then five registers, since the block RAMs are all over the chip.
+
+        At the addresses of the beat's group of columns, in the block RAM, behind the choice of a column, on the way
+        from the group, behind the choice of a group.
+        """
         bus = self.reads
         go = Signal()
         left = Signal(9)
@@ -89,34 +95,39 @@ class BlockMemory(wiring.Component):
                 first.id.eq(bus.arid),
                 first.outside.eq(self._outside(bus.araddr)),
             ]
-        low = bits_for(COLUMN_BEATS)
-        column = beat[low:]
-        for port in self._read_ports:
-            m.d.comb += [port.addr.eq(beat[:low]), port.en.eq(go)]
-        stages = [(issued, first, column)]
-        for name in ("fetched", "chosen"):
-            valid, tag, where = Signal(name=name), _Tag(name), Signal.like(column, name=f"{name}_column")
-            before_valid, before, before_where = stages[-1]
+        low, group_low = bits_for(COLUMN_BEATS), bits_for(GROUP)
+        valid, tag, where = issued, first, beat[low:]
+        stages = []
+        for name in ("addressed", "fetched", "chosen", "carried"):
+            before_valid, before, before_where = valid, tag, where
+            valid, tag = Signal(name=name), _Tag(name)
+            where = Signal.like(before_where, name=f"{name}_column")
             with m.If(go):
                 m.d.sync += [valid.eq(before_valid), where.eq(before_where), *tag.take(before)]
-            stages.append((valid, tag, where))
-        (_, _, fetched_column), (chosen, tag, chosen_column) = stages[1:]
-        words = [Value.cast(port.data) for port in self._read_ports]
-        chosen_words = []
-        for index in range(0, self.columns, FIRST_CHOICE):
-            group = words[index : index + FIRST_CHOICE]
+            stages.append(where)
+        carried = []
+        for index in range(0, self.columns, GROUP):
+            ports = self._read_ports[index : index + GROUP]
+            address = Signal(low, name=f"read_address_{index}", reset_less=True)
             word = Signal(self.data_bits, name=f"word_{index}", reset_less=True)
-            choice = pick(m, group, fetched_column[: bits_for(FIRST_CHOICE)], name=f"choice_{index}")
+            on_its_way = Signal(self.data_bits, name=f"carried_{index}", reset_less=True)
+            # Those of other groups stand still, which also keeps synthesis from making one register of all.
+            with m.If(go & (beat[low + group_low :] == index // GROUP)):
+                m.d.sync += address.eq(beat[:low])
+            for port in ports:
+                m.d.comb += [port.addr.eq(address), port.en.eq(go)]
+            words = [Value.cast(port.data) for port in ports]
+            choice = pick(m, words, stages[1][:group_low], name=f"choice_{index}")
             with m.If(go):
-                m.d.sync += word.eq(choice)
-            chosen_words.append(word)
+                m.d.sync += [word.eq(choice), on_its_way.eq(word)]
+            carried.append(on_its_way)
         with m.If(go):
             m.d.sync += [
-                bus.rvalid.eq(chosen),
+                bus.rvalid.eq(valid),
                 bus.rid.eq(tag.id),
                 bus.rlast.eq(tag.last),
                 bus.rresp.eq(RESPONSE_OKAY),
-                bus.rdata.eq(pick(m, chosen_words, chosen_column[bits_for(FIRST_CHOICE) :], name="read_word")),
+                bus.rdata.eq(pick(m, carried, where[group_low:], name="read_word")),
             ]
             with m.If(tag.outside):
                 m.d.sync += bus.rresp.eq(RESPONSE_DECERR)
@@ -131,15 +142,17 @@ class BlockMemory(wiring.Component):
         word = Signal(self.data_bits)
         low = bits_for(COLUMN_BEATS)
         where = Signal.like(beat)
-        # Two registers before the block RAMs, which are all over the chip; between them a column knows itself.
+        # Two registers before the block RAMs; between them a group, and a column, knows itself.
         m.d.sync += [enable.eq(0), word.eq(bus.wdata), where.eq(beat)]
-        data = Signal(self.data_bits)
-        address = Signal(low)
-        m.d.sync += [data.eq(word), address.eq(where[:low])]
-        for index, port in enumerate(self._write_ports):
-            lanes = Signal(len(enable), name=f"lanes_{index}")
-            m.d.sync += lanes.eq(enable & (where[low:] == index).replicate(len(enable)))
-            m.d.comb += [port.addr.eq(address), port.data.eq(data), port.en.eq(lanes)]
+        for index in range(0, self.columns, GROUP):
+            address = Signal(low, name=f"write_address_{index}", reset_less=True)
+            data = Signal(self.data_bits, name=f"write_data_{index}", reset_less=True)
+            with m.If(where[low + bits_for(GROUP) :] == index // GROUP):
+                m.d.sync += [address.eq(where[:low]), data.eq(word)]
+            for column, port in enumerate(self._write_ports[index : index + GROUP], index):
+                lanes = Signal(len(enable), name=f"lanes_{column}")
+                m.d.sync += lanes.eq(enable & (where[low:] == column).replicate(len(enable)))
+                m.d.comb += [port.addr.eq(address), port.data.eq(data), port.en.eq(lanes)]
         with m.FSM(name="write"):
             with m.State("Wait For Address"):
                 m.d.comb += bus.awready.eq(1)

@@ -9,6 +9,7 @@ import pytest
 from celosia import api
 from celosia.arch.config import load_config
 from celosia.arch.registers import offsets
+from celosia.boards.board import find_board
 from celosia.boards.boot import CONTEXT, LAST, LIST_BEATS, SEND, list_offset, memory_words
 from celosia.driver.compiler import compile_model
 from celosia.driver.requests import RequestError
@@ -28,7 +29,7 @@ def test_memory(data_bits: int) -> None:
     config = load_config("ulx3s")
     config = replace(config, bus=replace(config.bus, data_bits=data_bits))
     compiled = compile_model(api.load(), config)
-    size = 22 * 2048 * 8
+    size = find_board("ulx3s").memory_bytes
     words = memory_words(compiled, size)
     content = b"".join(word.to_bytes(data_bits // 8, "little") for word in words)
     start = list_offset(config, size)
@@ -40,10 +41,10 @@ def test_memory(data_bits: int) -> None:
     assert settings[at["PROGRAM_BASE_LO"]] == compiled.memory.region("program").offset
     assert settings[at["PROGRAM_LENGTH"]] == len(compiled.program)
     assert settings[at["END_OF_TEXT"]] == 1 << 31
-    assert settings[CONTEXT] == compiled.context == 512
+    assert settings[CONTEXT] == compiled.context == 256
     table = [at["TABLE_ENTRY"], at["TABLE_PAGE"]]
     opened = found.index((at["TABLE_SEQUENCE"], 1))
-    assert found[opened + 1 : opened + 33] == [(register, page) for page in range(16) for register in table]
+    assert found[opened + 1 : opened + 17] == [(register, page) for page in range(8) for register in table]
     assert bytes(value for register, value in found if register == SEND) == b"\r\ncelosia-tiny on celosia"
 
 

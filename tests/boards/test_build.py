@@ -75,7 +75,7 @@ FIELDS = {name: getattr(BOARDS["ulx3s"], name) for name in ("title", "module", "
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setitem(BOARDS, "small", SmallBoard(**FIELDS, columns=COLUMNS, small_memories=()))
+    monkeypatch.setitem(BOARDS, "small", SmallBoard(**FIELDS, columns=COLUMNS, memories=()))
     return "small"
 
 
@@ -148,7 +148,7 @@ def test_clock_that_is_not_reached(small: str, tmp_path: Path, monkeypatch: pyte
 
 
 def test_memory_that_is_not_in_the_design(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    board = SmallBoard(**FIELDS, columns=COLUMNS, small_memories=(("*.memory", "nothing"),))
+    board = SmallBoard(**FIELDS, columns=COLUMNS, memories=(("*.memory", "nothing", "block"),))
     monkeypatch.setitem(BOARDS, "wrong", board)
     with pytest.raises(SynthesisError, match=r"^Yosys failed: ERROR: Assertion failed: selection contains 0 elements"):
         build("wrong", byte_model(1), tmp_path / "out", cached=cached_build)
@@ -156,7 +156,7 @@ def test_memory_that_is_not_in_the_design(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_model_that_is_too_large(small: str, tmp_path: Path) -> None:
     message = (
-        r"^model 'random' takes 1..,... bytes \(image 3.,... and cache 67,584\): ..,... more than the 64,512 of the "
+        r"^model 'random' takes 7.,... bytes \(image 3.,... and cache 33,792\): 6,... more than the 64,512 of the "
         r"board's block RAM; choose a smaller model or lower cache\.pages$"
     )
     with pytest.raises(RequestError, match=message):
@@ -201,7 +201,7 @@ def test_command(small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     result = CliRunner().invoke(main, [*arguments, "--json"])
     printed = json.loads(result.stdout)
     assert printed == json.loads((tmp_path / "out/report.json").read_text())
-    assert (printed["model"], printed["context"], printed["block_ram"]) == ("random", 512, BLOCKS)
+    assert (printed["model"], printed["context"], printed["block_ram"]) == ("random", 256, BLOCKS)
 
 
 OLD = [(1, 2), (3, 4)]

