@@ -9,9 +9,8 @@ import pytest
 
 from celosia.arch.config import AcceleratorConfig, load_config
 from celosia.driver.compiler import Plan, plan, uniform_formats
-from celosia.driver.cycles import chunk_for, decode_at, forecast, predict, prompt_of, timing
+from celosia.driver.cycles import chunk_for, decode_at, forecast, predict, prompt_of, stream, timing
 from celosia.driver.cycles.paper import ASSUMPTIONS, MODELS, paper_rows
-from celosia.driver.cycles.stream import Stream
 from celosia.driver.device import Job
 from celosia.hdl.arithmetic.add import FloatAdd
 from celosia.hdl.arithmetic.exponential import Exp2Negative
@@ -24,6 +23,7 @@ from celosia.hdl.matrix import writer
 from celosia.hdl.matrix.accumulator import AccumulatorArray
 from celosia.hdl.matrix.dot import DotArray
 from celosia.hdl.matrix.engine import Engine
+from celosia.hdl.stream import unit
 from celosia.hdl.stream.reader import longest_burst
 from celosia.hdl.vector.gate import ActivationFactor
 from celosia.hdl.vector.quantizer import Quantizer
@@ -83,6 +83,7 @@ def test_latencies_are_those_of_the_hardware() -> None:
     assert {name: getattr(timing, name) for name in blocks} == {name: block.latency for name, block in blocks.items()}
     assert RowStatistics.lead == timing.LEAD
     assert AccumulatorArray.distance == timing.HAZARD
+    assert (stream.IN_TRANSIT, stream.MOST_REGIONS) == (unit.IN_TRANSIT, unit.MOST_REGIONS)
     assert (timing.PLAIN, timing.ONE_SUM, timing.TWO_SUMS) == (writer.PLAIN, writer.ONE_SUM, writer.TWO_SUMS)
     for products in (1, 2):
         assert DotArray(rows=1, channels=2, activation_bits=9, products_per_dsp=products).latency == timing.DOT
@@ -95,7 +96,7 @@ def test_sizes_are_those_of_the_hardware(preset: str) -> None:
     assert of_config.quantizer == Quantizer(lanes=config.vector.lanes, bits=8).latency
     # Two cycles more until a result is at the queue's output.
     assert of_config.engine == Engine(Interfaces(config)).latency + 2
-    assert Stream(config, 32).burst == longest_burst(config)
+    assert stream.Stream(config, 32).burst == longest_burst(config)
 
 
 def test_decode_is_bound_by_the_bus_and_prompts_by_the_array() -> None:
