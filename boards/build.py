@@ -177,7 +177,6 @@ def _placed(board: Board, mapped: Path, constraints: str, cached: Cached, tick: 
     assert placement is not None, "checked before anything was run"
     clock = nextpnr_arguments(board.config.control.clock_mhz)
     arguments = [*clock, *FULL_DEVICE, "--lpf", "pins.lpf", "--textcfg", "placed.config"]
-
     parts = [mapped.name, constraints, *placement_key(placement), *arguments, *DETOUR.values()]
 
     def fill(folder: Path) -> None:

@@ -10,8 +10,7 @@ from amaranth.lib.wiring import In, Out, connect
 
 from ..arch.config import AcceleratorConfig, derive
 from .axi import BURST_INCR, axi4_read, axi4_write
-from .common import Queue, bits_for, parts
-from .matrix.skid import SkidBuffer
+from .common import Queue, SkidBuffer, bits_for, parts
 from .stream.reader import AUXILIARY_BEATS
 
 _AHEAD = 64

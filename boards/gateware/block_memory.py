@@ -97,14 +97,14 @@ class BlockMemory(wiring.Component):
             ]
         low, group_low = bits_for(COLUMN_BEATS), bits_for(GROUP)
         valid, tag, where = issued, first, beat[low:]
-        stages = []
+        column_at = {}
         for name in ("addressed", "fetched", "chosen", "carried"):
             before_valid, before, before_where = valid, tag, where
             valid, tag = Signal(name=name), _Tag(name)
             where = Signal.like(before_where, name=f"{name}_column")
             with m.If(go):
                 m.d.sync += [valid.eq(before_valid), where.eq(before_where), *tag.take(before)]
-            stages.append(where)
+            column_at[name] = where
         carried = []
         for index in range(0, self.columns, GROUP):
             ports = self._read_ports[index : index + GROUP]
@@ -117,7 +117,7 @@ class BlockMemory(wiring.Component):
             for port in ports:
                 m.d.comb += [port.addr.eq(address), port.en.eq(go)]
             words = [Value.cast(port.data) for port in ports]
-            choice = pick(m, words, stages[1][:group_low], name=f"choice_{index}")
+            choice = pick(m, words, column_at["fetched"][:group_low], name=f"choice_{index}")
             with m.If(go):
                 m.d.sync += [word.eq(choice), on_its_way.eq(word)]
             carried.append(on_its_way)

@@ -8,9 +8,8 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...arch.formats import BLOCK
 from ..cache.tail_buffer import tail_ports
-from ..common import Queue, bits_for
+from ..common import Queue, SkidBuffer, bits_for
 from ..interfaces import COMMAND, GEOMETRY_LAYOUT, Interfaces, ResultKind, read_port, write_port
-from ..matrix.skid import SkidBuffer
 from .merger import KvMerger
 from .micro_ops import MicroOps
 from .output import AttentionOutput

@@ -8,12 +8,12 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..arithmetic.common import delay
+from ..common import SkidBuffer
 from ..interfaces import Interfaces, read_port
 from .accumulator import AccumulatorArray
 from .dot import DotArray
 from .result_queue import ResultQueue
 from .scaler import BlockScaler
-from .skid import SkidBuffer
 
 ENGINE_STATE = data.StructLayout({"issue": 1, "tile": 1, "room": 1, "accumulator": 1})
 

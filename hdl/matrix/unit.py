@@ -8,10 +8,10 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...arch.isa import Flag
+from ..common import SkidBuffer
 from ..interfaces import COMMAND, Interfaces, ResultKind, flag, read_port, write_port
 from .engine import Engine
 from .sequencer import MatmulSequencer
-from .skid import SkidBuffer
 from .top_k import CANDIDATE, TopK
 from .unpacker import Unpacker
 from .writer import ResultWriter

@@ -5,8 +5,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...arch.formats import BLOCK, WeightFormat
+from ..common import SkidBuffer
 from ..interfaces import Interfaces
-from .skid import SkidBuffer
 
 FP16 = data.StructLayout({"mantissa": 10, "exponent": 5, "sign": 1})
 """A scale as it is stored; infinities and NaN do not occur (rejected on import)."""

@@ -8,8 +8,8 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from ...arch.config import AcceleratorConfig, derive
 from ...arch.isa import Status
 from ..axi import BURST_INCR, RESPONSE_OKAY, axi4_read
+from ..common import SkidBuffer
 from ..interfaces import AUXILIARY_BURST, FAULT, auxiliary_port
-from ..matrix.skid import SkidBuffer
 
 REGION = data.StructLayout({"address": 48, "beats": 24, "scales": 9})
 """A contiguous stretch of memory, beat-aligned, one beat at least; a burst of it has at most `scales` scale beats."""

@@ -9,9 +9,9 @@ from ...arch.config import AcceleratorConfig, derive
 from ...arch.formats import BLOCK
 from ...arch.layout import Stripe, ceil_div
 from ..axi import axi4_read
+from ..common import SkidBuffer
 from ..control.passes import JOB
 from ..interfaces import FAULT, INSTRUCTION, Interfaces, auxiliary_port, lookup_port, read_port
-from ..matrix.skid import SkidBuffer
 from .fifo import PayloadFifo, ScaleFifo
 from .prefetcher import Prefetcher
 from .reader import Reader, longest_burst

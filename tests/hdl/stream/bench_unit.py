@@ -229,9 +229,9 @@ async def forgets_in_one_cycle(dut: Any) -> None:
     around, _ = await surroundings(dut)
     load = Instruction(Opcode.LOAD, n=32, base=0)
     short = 0
+    for sink in around.sinks.values():
+        sink.stall = 0.0
     for wait in range(1, 60):
-        for sink in around.sinks.values():
-            sink.stall = 0.0
         around.start([load, Instruction(Opcode.END)], Job(sequence=0, position=0, count=1, steps=0))
         await around.bench.cycles(wait)
         dut.clear.value = 1
