@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .formats import BLOCK, WEIGHT_FORMATS, WeightFormat
+from .pipeline import ANY, FAMILIES, SHALLOW, Pipeline, pipeline
 
 INTERLEAVE = 8
 """Groups of C output channels whose blocks are interleaved, so that K stays in order and the adder never waits."""
@@ -143,12 +144,15 @@ class Control:
     Attributes:
         program_words: instructions (32 bytes each) in the instruction memory, 16 to 128.
         top_k: candidates returned per step, 1 to 64.
-        clock_mhz: clock that figures in seconds assume, for reports only.
+        clock_mhz: clock that figures in seconds assume, and with `family` the one that pipelines are made for.
+        family: of FPGAs on which `clock_mhz` is the goal that the matrix engine is pipelined for, ecp5; any: no goal,
+            and the least registers.
     """
 
     program_words: int = 64
     top_k: int = 8
     clock_mhz: float = 100.0
+    family: str = ANY
 
 
 @dataclass(frozen=True)
@@ -245,6 +249,7 @@ class Derived:
         accumulators: accumulator entries, each rows x channels float32.
         formats: enabled weight formats.
         macs: multiply-accumulates per cycle.
+        pipeline: registers of the matrix engine.
         softmax_quantizers: blocks of V against which a row's probabilities are quantized at once: 2 where one would
             hold up the array, which takes 2 x KB x 32 / C cycles for R rows of a page, K and V, and a quantizer
             KB x 32 / V for each row. A block a cycle, with V = 32, is what the memory takes.
@@ -260,6 +265,7 @@ class Derived:
     accumulators: int
     formats: tuple[WeightFormat, ...]
     macs: int
+    pipeline: Pipeline
     softmax_quantizers: int
     softmax_rows: int
     softmax_sums: int
@@ -346,7 +352,21 @@ def derive(config: AcceleratorConfig) -> Derived:
         accumulators=max(INTERLEAVE * row_groups, widest, 8),
         formats=tuple(WEIGHT_FORMATS[name] for name in array.formats),
         macs=array.rows * array.channels * BLOCK,
+        pipeline=_pipeline(config.control),
         softmax_quantizers=2 if vector.max_head_dim > BLOCK and crowded and vector.lanes < BLOCK else 1,
         softmax_rows=max(4, vector.lanes),
         softmax_sums=max(8, 2 * vector.lanes),
     )
+
+
+def _pipeline(control: Control) -> Pipeline:
+    """Registers for the clock that a family is to reach."""
+    if control.family == ANY:
+        return SHALLOW
+    if control.family not in FAMILIES:
+        raise ConfigError("control.family", control.family, f"must be {' or '.join((ANY, *FAMILIES))}", ANY)
+    family, clock = FAMILIES[control.family], control.clock_mhz
+    if not 0 < clock <= family.fastest_mhz:
+        reason = f"must be above 0 and at most what the matrix engine reaches on {control.family}"
+        raise ConfigError("control.clock_mhz", clock, reason, family.fastest_mhz)
+    return pipeline(family, clock)

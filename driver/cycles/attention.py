@@ -8,7 +8,7 @@ from ...arch.formats import BLOCK
 from ...arch.isa import MOST_SUB_HEADS, Geometry, Instruction
 from ...arch.layout import ceil_div
 from .stream import Line, Stream
-from .timing import ADD, EXPONENTIAL, HAZARD, MULTIPLY, RECIPROCAL, TO_FIXED, Timing
+from .timing import ADD, EXPONENTIAL, MULTIPLY, RECIPROCAL, TO_FIXED, Timing
 
 _WALKED, _MIDDLE = 24, 14
 """Pages of a pass that are walked at most, and the one behind which the others are skipped: at an even pace, before
@@ -199,7 +199,7 @@ class _Walk:
         blocks = model.geometry.head_blocks
         begin = max(self._engine + 1, loaded + (4 * blocks if segment.last else 0) + 2)
         scores = sum(segment.tiles)
-        cycles = blocks * max(scores, HAZARD if blocks > 1 else 0)
+        cycles = blocks * max(scores, timing.hazard if blocks > 1 else 0)
         self._multiply(begin, cycles, blocks * scores, scores, streamed)
         self._merger = self._engine - segment.tiles[-1] + 2
         scored = max(self._engine + timing.engine, self.results + scores)

@@ -10,16 +10,15 @@ from ...arch.config import INTERLEAVE, AcceleratorConfig, derive
 from ...arch.formats import BLOCK
 from ...arch.isa import Flag, Geometry, Instruction, Opcode
 from ...arch.layout import ceil_div
+from ...arch.pipeline import SHALLOW
 
-ADD, MULTIPLY, TO_FLOAT, TO_FIXED = 5, 5, 3, 3
+ADD, TO_FLOAT = SHALLOW.add.latency, SHALLOW.to_float.latency
+MULTIPLY, TO_FIXED = 5, 3
 FACTOR, ROOT, EXPONENTIAL, RECIPROCAL, SINE = 11, 7, 8, 7, 10
-"""Latencies of the arithmetic blocks; FACTOR: of SILU and GELU."""
+"""Latencies of the arithmetic blocks outside the matrix engine; FACTOR: of SILU and GELU."""
 
 LEAD = 5
 """Cycles by which the next pass of a NORM begins before its mean or deviation is there."""
-
-DOT, HAZARD = 5, 3 + ADD
-"""Latency of a dot product; micro-ops between two on one accumulator."""
 
 TREE_LEVELS = 5
 """Additions from a float to the sum of its block of 32."""
@@ -71,6 +70,7 @@ class Timing:
 
     Attributes:
         words: cycles of a block of 32 in the vector unit. engine: from a micro-op to its result at the queue's end.
+        hazard: micro-ops between two on one accumulator.
         tree: from the last word of a block to the sum of its 32. total: from there to the sum of the row.
     """
 
@@ -85,8 +85,10 @@ class Timing:
         self.tree = self.levels * ADD + (1 + above * (ADD + 1) if self.lanes <= 4 else above * ADD)
         self.total = ADD + (self.lanes == 2)
         minimum = any(f.has_minimum for f in self.derived.formats)
-        scaler = 2 + TO_FLOAT + (ADD if minimum else 0)
-        self.engine = 1 + DOT + scaler + 3 + ADD - 3 + 2
+        pipeline = self.derived.pipeline
+        scaler = 2 + pipeline.to_float.latency + (pipeline.add.latency if minimum else 0)
+        self.engine = pipeline.issue.latency + pipeline.dot.latency + scaler + pipeline.add.latency + 2
+        self.hazard = pipeline.distance
         self.parts = max(1, self.channels // self.lanes)
 
     def vector(self, instruction: Instruction, rows: int) -> int:
@@ -157,12 +159,14 @@ class Timing:
         written = self.channels // at_once if top_k else count * self.parts
         width = rest or INTERLEAVE
         before = full if rest else full - 1
-        step, last_step = max(INTERLEAVE * row_groups, HAZARD), max(width * row_groups, HAZARD)
+        step, last_step = (max(count * row_groups, self.hazard) for count in (INTERLEAVE, width))
         burst = width * row_groups
+        # A first block waits for none.
+        whole = (instruction.k - 1) * step + INTERLEAVE * row_groups
         last = (instruction.k - 1) * last_step + burst
         waits = max(0, INTERLEAVE * written - last) if before > 0 else 0
         return Issue(
-            cycles=before * instruction.k * step + last,
+            cycles=before * whole + last,
             first=(instruction.k - 1) * (step if before else last_step),
             late=max(ceil_div(written, row_groups), waits + width * written - burst + 1),
             write=self._write(instruction) + (1 + at_once if top_k else 0),

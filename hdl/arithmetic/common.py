@@ -1,8 +1,8 @@
 """What the arithmetic blocks share: the float layout, delay lines, and the steps of normalising a number."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, ValueCastable, unsigned
+from amaranth.hdl import C, Cat, Module, Mux, Shape, Signal, Value, ValueCastable, unsigned
 from amaranth.lib import data
 
 FLOAT = data.StructLayout({"mantissa": 23, "exponent": 8, "sign": 1})
@@ -30,6 +30,11 @@ def delay(
     return result
 
 
+def held(m: Module, value: Value, cycles: int, *, enable: Value, name: str) -> Value:
+    """The same, or with 0 cycles the value itself, without a name of its own: for registers that may be there."""
+    return delay(m, value, cycles, enable=enable, name=name) if cycles else value
+
+
 def delay_valid(m: Module, valid: Value, cycles: int, *, name: str) -> Signal:
     """A valid bit as it was `cycles` clock cycles ago, in registers with reset."""
     for stage in range(cycles):
@@ -46,28 +51,53 @@ def normalising_steps(width: int) -> list[int]:
     return [1 << k for k in reversed(range((width - 1).bit_length()))]
 
 
-def normalise(m: Module, value: Value, steps: Sequence[int], *, name: str) -> tuple[Value, Value]:
-    """Shift left by each of `steps` where as many top bits are zero.
+def normalise(
+    m: Module,
+    value: Value,
+    steps: Sequence[int],
+    *,
+    name: str,
+    before: Collection[int] = (),
+    enable: Value = C(1),
+) -> tuple[Value, Value]:
+    """Shift left by each of `steps`, largest first, where as many top bits are zero; `before` some stands a register.
 
     Returns the value, of the same width, and one bit per step that tells that it was taken, lowest step first. With all
-    `normalising_steps` the bits are the binary count of leading zeros (all ones where the value is zero).
+    `normalising_steps` the bits are the binary count of leading zeros (all ones where the value is zero). There are as
+    many registers as `before` has entries, whether there are such steps or not.
     """
     width = len(value)
-    taken = []
-    for step in steps:
-        empty = Signal(name=f"{name}_empty_{step}")
-        shifted = Signal(width, name=f"{name}_left_{step}")
-        m.d.comb += [empty.eq(~value[width - step :].any()), shifted.eq(Mux(empty, value << step, value))]
-        value = shifted
-        taken.append(empty)
+    taken: list[Value] = []
+    for step in sorted({*steps, *before}, reverse=True):
+        if step in before:
+            value = delay(m, value, 1, enable=enable, name=f"{name}_before_{step}")
+            taken = [delay(m, bit, 1, enable=enable, name=f"{name}_{step}_{i}") for i, bit in enumerate(taken)]
+        if step in steps:
+            empty = Signal(name=f"{name}_empty_{step}")
+            shifted = Signal(width, name=f"{name}_left_{step}")
+            m.d.comb += [empty.eq(~value[width - step :].any()), shifted.eq(Mux(empty, value << step, value))]
+            value = shifted
+            taken.append(empty)
     return value, Cat(reversed(taken))
 
 
-def shift_right_sticky(m: Module, value: Value, amount: Value, *, name: str) -> tuple[Value, Value]:
-    """`value >> amount`, and whether any one was shifted out."""
-    lost = []
+def shift_right_sticky(
+    m: Module,
+    value: Value,
+    amount: Value,
+    *,
+    name: str,
+    before: Collection[int] = (),
+    enable: Value = C(1),
+) -> tuple[Value, Value]:
+    """`value >> amount`, and whether any one was shifted out; a register `before` the shifts by some powers of two."""
+    lost: list[Value] = []
     for bit in reversed(range(len(amount))):
         step = 1 << bit
+        if step in before:
+            value = delay(m, value, 1, enable=enable, name=f"{name}_before_{step}")
+            amount = delay(m, amount, 1, enable=enable, name=f"{name}_amount_{step}")
+            lost = [delay(m, Cat(lost).any(), 1, enable=enable, name=f"{name}_lost_{step}")]
         shifted = Signal(len(value), name=f"{name}_right_{step}")
         m.d.comb += shifted.eq(Mux(amount[bit], value >> step, value))
         lost.append(amount[bit] & value[:step].any())

@@ -1,9 +1,12 @@
 """Between integers and float32."""
 
+from functools import partial
+
 from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from ...arch.pipeline import SHALLOW, Registers
 from ..shared import shared
 from .common import (
     FLOAT,
@@ -11,6 +14,7 @@ from .common import (
     check_range,
     delay,
     finish,
+    held,
     normalise,
     normalising_steps,
     shift_right_sticky,
@@ -30,6 +34,8 @@ class FixedToFloat(wiring.Component):
         Bits of the signed integer.
     exponent_width : int, 2 to 16
         Bits of the signed exponent.
+    registers : Registers
+        Where its registers stand: `arch.pipeline.FIXED_TO_FLOAT`.
 
     Members
     -------
@@ -42,6 +48,7 @@ class FixedToFloat(wiring.Component):
     Attributes
     ----------
     latency : int
+        Of the class: of one with the least registers.
 
     Raises
     ------
@@ -49,13 +56,15 @@ class FixedToFloat(wiring.Component):
         If a parameter is out of range.
     """
 
-    latency = 3
+    latency = SHALLOW.to_float.latency
 
-    def __init__(self, *, width: int, exponent_width: int = 12) -> None:
+    def __init__(self, *, width: int, exponent_width: int = 12, registers: Registers = SHALLOW.to_float) -> None:
         check_range("FixedToFloat", "width", width, 2, 64)
         check_range("FixedToFloat", "exponent_width", exponent_width, 2, 16)
         self.width = width
         self.exponent_width = exponent_width
+        self.registers = registers
+        self.latency = registers.latency
         super().__init__(
             {
                 "en": In(1),
@@ -72,34 +81,45 @@ class FixedToFloat(wiring.Component):
         width = max(self.width, 26)
         steps = normalising_steps(width)
         coarse = [step for step in steps if step >= 16]
+        cycles, before = self.registers.cycles, self.registers.steps("normalise")
+        wait = partial(held, m, enable=en)
 
         # 1. Magnitude, left-justified, and the coarse steps of bringing its leading one to the top.
         magnitude = Signal(self.width)
         m.d.comb += magnitude.eq((self.n ^ self.n[-1].replicate(self.width)) + self.n[-1])
-        moved, coarse_zeros = normalise(m, Cat(C(0, width - self.width), magnitude), coarse, name="magnitude")
+        justified = Cat(C(0, width - self.width), magnitude)
+        first = [step for step in before if step >= 16]
+        moved, coarse_zeros = normalise(m, justified, coarse, name="magnitude", before=first, enable=en)
         value = delay(m, moved, 1, enable=en, name="value")
         coarse_zeros_1 = delay(m, coarse_zeros, 1, enable=en, name="coarse_zeros_1")
-        sign = delay(m, self.n[-1], 2, enable=en, name="sign")
+        sign = delay(m, self.n[-1], self.latency - 1, enable=en, name="sign")
         # The exponent field that a leading one at the top would have.
+        early = wait(self.e, cycles[0] - 1, name="early")
         scale = Signal(signed(max(self.exponent_width, 9) + 1), reset_less=True)
         with m.If(en):
-            m.d.sync += scale.eq(self.e + (self.width - 1 + 127))
+            m.d.sync += scale.eq(early + (self.width - 1 + 127))
 
         # 2. The fine steps.
-        normal, fine_zeros = normalise(m, value, steps[len(coarse) :], name="value")
-        zeros = delay(m, Cat(fine_zeros, coarse_zeros_1), 1, enable=en, name="zeros")
-        scale_2 = delay(m, scale, 1, enable=en, name="scale_2")
+        fine = [step for step in before if step < 16]
+        normal, fine_zeros = normalise(m, value, steps[len(coarse) :], name="value", before=fine, enable=en)
+        coarse_zeros_2 = wait(coarse_zeros_1, cycles[1] - 1, name="coarse_zeros_2")
+        zeros = delay(m, Cat(fine_zeros, coarse_zeros_2), 1, enable=en, name="zeros")
+        scale_2 = delay(m, scale, cycles[1], enable=en, name="scale_2")
         top = delay(m, normal[width - 25 :], 1, enable=en, name="top")
         below = delay(m, normal[: width - 25].any(), 1, enable=en, name="below")
 
         # 3. Round; a carry out of the mantissa goes into the exponent. What is flushed is decided before rounding.
+        found, summed = (int(step in self.registers.before) for step in ("round", "saturate"))
         exponent = Signal(signed(len(scale) + 1))
         m.d.comb += exponent.eq(scale_2 - zeros)
-        up = top[0] & (below | top[1])
+        up = wait(top[0] & (below | top[1]), found, name="up")
+        top_3 = wait(top, found, name="top_3")
+        exponent_3 = wait(exponent, found, name="exponent_3")
         rounded = Signal(signed(len(exponent) + 24))
-        m.d.comb += rounded.eq(Cat(top[1:24], exponent).as_signed() + up)
-        flush = ~top[24] | (exponent < 1)
-        finish(m, rounded, sign, flush=flush, enable=en, o=self.o, overflow=self.overflow)
+        m.d.comb += rounded.eq(Cat(top_3[1:24], exponent_3).as_signed() + up)
+        flush = wait(~top_3[24] | (exponent_3 < 1), summed, name="flush")
+        word = wait(rounded, summed, name="word")
+        finish(m, word, sign, flush=flush, enable=en, o=self.o, overflow=self.overflow)
         return m
 
 

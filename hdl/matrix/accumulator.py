@@ -2,26 +2,28 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import C, Cat, DomainRenamer, Module, Mux, Signal, unsigned
+from amaranth.hdl import C, Cat, DomainRenamer, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from ...arch.pipeline import SHALLOW, Pipeline
 from ..arithmetic.add import FloatAdd
-from ..arithmetic.common import FLOAT, delay
+from ..arithmetic.common import FLOAT, delay, held
 from ..shared import shared
 
 
 class AccumulatorArray(wiring.Component):
     """``acc = add(first ? +0 : scale2(acc, -shift), value)`` for R x C float32 at once.
 
-    One set a cycle. A set is presented over four cycles: index and `en` at cycle 0, `first` and `shift` at cycle 2,
-    `value` at cycle 3; the sum is at `o` at cycle `latency`. It is what an index presented `distance` cycles after this
-    one reads, or later. The parent keeps that distance, except for a set that is `first`, which does not read. Never
-    stalls.
+    One set a cycle. A set is presented over some cycles: index and `en` at cycle 0, `first` and `shift` at cycle
+    `scale_cycle`, `value` at cycle `value_cycle`; the sum is at `o` at cycle `latency`. It is what an index presented
+    `distance` cycles after this one reads, or later. The parent keeps that distance, except for a set that is `first`,
+    which does not read. Never stalls.
 
-    A sum on its way into the memory goes around it for the set that reads in the same cycle: block RAM needs a register
-    of its own behind it, and eight interleaved groups must not wait for that.
+    A sum on its way into the memory goes around it for the set that reads in the same cycle: the memory needs a
+    register of its own behind it, and interleaved groups must not wait for that. Where block RAM is too slow for the
+    pipeline's clock, the memory is one of LUTs.
 
     Parameters
     ----------
@@ -29,6 +31,7 @@ class AccumulatorArray(wiring.Component):
         R and C.
     depth : int
         Accumulators; each is R x C words of 32 bits, in one memory for each of the R x C.
+    pipeline : Pipeline
     row_domains : sequence of str or None
         Clock domain of what is there once per row; None is ``sync``.
 
@@ -46,17 +49,27 @@ class AccumulatorArray(wiring.Component):
 
     Attributes
     ----------
+    scale_cycle, value_cycle : int
     latency : int
     distance : int
     """
 
-    latency = 3 + FloatAdd.latency
-    distance = latency
-
-    def __init__(self, *, rows: int, channels: int, depth: int, row_domains: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        rows: int,
+        channels: int,
+        depth: int,
+        pipeline: Pipeline = SHALLOW,
+        row_domains: Sequence[str] | None = None,
+    ) -> None:
         self.rows = rows
         self.channels = channels
         self.depth = depth
+        self.pipeline = pipeline
+        self.value_cycle = pipeline.accumulate.latency
+        self.scale_cycle = self.value_cycle - pipeline.accumulate.cycles[-1]
+        self.distance = self.latency = pipeline.distance
         self.row_domains = row_domains or ("sync",) * rows
         floats = data.ArrayLayout(data.ArrayLayout(32, channels), rows)
         super().__init__(
@@ -85,7 +98,7 @@ class AccumulatorArray(wiring.Component):
         overflows = []
         for row, domain in enumerate(self.row_domains):
             for channel in range(self.channels):
-                lane = Accumulator(depth=self.depth)
+                lane = Accumulator(depth=self.depth, pipeline=self.pipeline)
                 m.submodules[f"lane_{row}_{channel}"] = DomainRenamer(domain)(lane)
                 m.d.comb += [
                     lane.read_index.eq(self.index),
@@ -110,6 +123,7 @@ class Accumulator(wiring.Component):
     ----------
     depth : int
         Words.
+    pipeline : Pipeline
 
     Members
     -------
@@ -121,8 +135,9 @@ class Accumulator(wiring.Component):
     overflow : Out(1), `o` was saturated
     """
 
-    def __init__(self, *, depth: int) -> None:
+    def __init__(self, *, depth: int, pipeline: Pipeline = SHALLOW) -> None:
         self.depth = depth
+        self.pipeline = pipeline
         index = range(depth)
         inputs = {
             "read_index": index,
@@ -137,8 +152,9 @@ class Accumulator(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.sums = memory = Memory(shape=unsigned(32), depth=self.depth, init=[])
-        m.submodules.add = add = FloatAdd()
+        style = {} if self.pipeline.block_ram else {"ram_style": "distributed"}
+        m.submodules.sums = memory = Memory(shape=unsigned(32), depth=self.depth, init=[], attrs=style)
+        m.submodules.add = add = FloatAdd(registers=self.pipeline.add)
         read, write = memory.read_port(), memory.write_port()
         written = Signal(32, reset_less=True)
         stored = Signal(32, reset_less=True)
@@ -158,16 +174,20 @@ class Accumulator(wiring.Component):
         m.d.sync += [
             written.eq(add.o),
             stored.eq(Mux(self.around, written, read.data)),
-            old.eq(_scale_down(m, stored, self.shift, self.first)),
+            old.eq(_scale_down(m, stored, self.shift, self.first, self.pipeline.accumulate.cycles[-1] - 1)),
         ]
         return m
 
 
-def _scale_down(m: Module, word: Signal, shift: Signal, zero: Signal) -> data.View:
-    """``scale2(word, -shift)``, or +0. A result below 2^-126 is flushed; there is nothing to round."""
+def _scale_down(m: Module, word: Value, shift: Value, zero: Value, cycles: int) -> data.View:
+    """``scale2(word, -shift)``, or +0, with registers inside. Below 2^-126 it is flushed: nothing to round."""
     result = Signal(FLOAT)
     exponent = Signal(9)
     m.d.comb += exponent.eq(FLOAT(word).exponent - shift)
+    word, exponent, zero = (
+        held(m, value, cycles, enable=C(1), name=name)
+        for name, value in {"scaled": word, "scaled_exponent": exponent, "scaled_zero": zero}.items()
+    )
     with m.If(~zero & ~exponent[8] & (exponent != 0)):
         m.d.comb += [result.eq(word), result.exponent.eq(exponent)]
     return result

@@ -7,6 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...arch.formats import BLOCK
+from ...arch.pipeline import SHALLOW, Registers
 
 TREE = (4, 4, 2)
 """Operands that each registered stage of the adder tree adds; their product is the block."""
@@ -21,8 +22,8 @@ class DotArray(wiring.Component):
     """Exact dot products of every activation row with every channel of a tile.
 
     One set a cycle, `latency` cycles after its operands, whatever the form: multipliers with registers on both sides,
-    then an adder tree with a register every one or two levels. Never stalls; no reset of data. All in one flat module:
-    simulators are several times faster on it than on a hierarchy.
+    then an adder tree with a register every one or two levels, as `registers` has it. Never stalls; no reset of data.
+    All in one flat module: simulators are several times faster on it than on a hierarchy.
 
     With one product per DSP there are R x C x 32 multipliers of 8 x b bits. With two, the weights of channels 2i and
     2i + 1 are one operand, and there are half as many multipliers, of 27 x b bits. The two products stay together in
@@ -36,6 +37,8 @@ class DotArray(wiring.Component):
         b, 9 at most.
     products_per_dsp : int
         1, or 2 if C is even.
+    registers : Registers
+        Where its registers stand: `arch.pipeline.DOT`.
     row_domains : sequence of str or None
         Clock domain of what is there once per row; None is ``sync``.
 
@@ -55,8 +58,6 @@ class DotArray(wiring.Component):
         No such form, or one channel is left over.
     """
 
-    latency = 2 + len(TREE)
-
     def __init__(
         self,
         *,
@@ -64,6 +65,7 @@ class DotArray(wiring.Component):
         channels: int,
         activation_bits: int,
         products_per_dsp: int,
+        registers: Registers = SHALLOW.dot,
         row_domains: Sequence[str] | None = None,
     ) -> None:
         if products_per_dsp not in (1, 2):
@@ -74,6 +76,8 @@ class DotArray(wiring.Component):
         self.channels = channels
         self.activation_bits = activation_bits
         self.products_per_dsp = products_per_dsp
+        self.latency = registers.latency
+        self.before = registers.steps("add")
         self.row_domains = row_domains or ("sync",) * rows
         dot = signed(activation_bits + 8 + 5)
         super().__init__(
@@ -106,7 +110,7 @@ class DotArray(wiring.Component):
                     _register(m, a * b, f"product_{where}_{i}", domain)
                     for i, (a, b) in enumerate(zip(weights, q, strict=True))
                 ]
-                total = _registered_sum(m, products, TREE, name=f"sum_{where}", domain=domain)
+                total = self._sum(m, products, TREE, f"sum_{where}", domain)
                 m.d.comb += self.o[row][channel].eq(total)
 
     def _pairs(self, m: Module, activations: list[list[Signal]]) -> None:
@@ -122,11 +126,32 @@ class DotArray(wiring.Component):
                     _register(m, pair_product(a, b), f"products_{where}_{i}", domain)
                     for i, (a, b) in enumerate(zip(weights, q, strict=True))
                 ]
-                sums = _registered_sums(m, products, TREE[0], name=f"sums_{where}", domain=domain)
+                sums = self._sums(m, products, TREE[0], f"sums_{where}", domain)
                 for half, terms in enumerate(zip(*map(split_pair, sums), strict=True)):
-                    name = f"sum_{row}_{channel + half}"
-                    total = _registered_sum(m, terms, TREE[1:], name=name, domain=domain)
+                    total = self._sum(m, terms, TREE[1:], f"sum_{row}_{channel + half}", domain)
                     m.d.comb += self.o[row][channel + half].eq(total)
+
+    def _sum(self, m: Module, terms: Sequence[Value], tree: tuple[int, ...], name: str, domain: str) -> Value:
+        """Sum of all terms, exact, one register for each entry of `tree`, whose product is their number."""
+        for stage, arity in enumerate(tree):
+            terms = self._sums(m, terms, arity, f"{name}_{stage}", domain)
+        return terms[0]
+
+    def _sums(self, m: Module, terms: Sequence[Value], arity: int, name: str, domain: str) -> list[Signal]:
+        """Sums of `arity` terms each, a power of two, exact, each in a register; where told, one inside too."""
+        width = max(map(len, terms)) + (arity - 1).bit_length()
+        sums = []
+        for index in range(0, len(terms), arity):
+            total = Signal(signed(width), name=f"{name}_{index // arity}", reset_less=True)
+            group = [*terms[index : index + arity]]
+            while len(group) > 1:
+                step = len(terms) * len(group) // arity
+                if step in self.before:
+                    group = [_register(m, term, f"{name}_{index // arity}_{i}", domain) for i, term in enumerate(group)]
+                group = [a + b for a, b in zip(group[::2], group[1::2], strict=True)]
+            m.d[domain] += total.eq(group[0])
+            sums.append(total)
+        return sums
 
 
 def pair(low: Value, high: Value) -> Value:
@@ -153,24 +178,3 @@ def _register(m: Module, value: Value, name: str, domain: str) -> Signal:
     register = Signal(value.shape(), name=name, reset_less=True)
     m.d[domain] += register.eq(value)
     return register
-
-
-def _registered_sum(m: Module, terms: Sequence[Value], tree: tuple[int, ...], *, name: str, domain: str) -> Value:
-    """Sum of all terms, exact, one register for each entry of `tree`, whose product is their number."""
-    for stage, arity in enumerate(tree):
-        terms = _registered_sums(m, terms, arity, name=f"{name}_{stage}", domain=domain)
-    return terms[0]
-
-
-def _registered_sums(m: Module, terms: Sequence[Value], arity: int, *, name: str, domain: str) -> list[Signal]:
-    """Sums of `arity` terms each, a power of two, exact, each in a register."""
-    width = max(map(len, terms)) + (arity - 1).bit_length()
-    sums = []
-    for index in range(0, len(terms), arity):
-        total = Signal(signed(width), name=f"{name}_{index // arity}", reset_less=True)
-        group = [*terms[index : index + arity]]
-        while len(group) > 1:
-            group = [a + b for a, b in zip(group[::2], group[1::2], strict=True)]
-        m.d[domain] += total.eq(group[0])
-        sums.append(total)
-    return sums

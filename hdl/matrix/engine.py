@@ -22,9 +22,9 @@ class Engine(wiring.Component):
     """R x C accumulators over blocks of 32: docs/numerics.md, section 4, and 8 (6) for probabilities.
 
     One micro-op a cycle. It waits at the input, nowhere else: for its tile (`take_tile`), for its accumulator while
-    that is in the adder (eight cycles after the last use; one that is `first` does not wait), and, if `last`, for
-    room for its result. Behind that the pipeline never stalls. The result follows `latency` cycles after the issue,
-    at the earliest.
+    that is in the adder (`hazard_distance` cycles after the last use; one that is `first` does not wait), and, if
+    `last`, for room for its result. Behind that the pipeline never stalls. The result follows `latency` cycles after
+    the issue, at the earliest. How deep it is says the config's clock (`arch.pipeline`).
 
     The decision to issue is late in a cycle, and so is `i_tile.ready`: tiles come from a `SkidBuffer`.
 
@@ -53,6 +53,8 @@ class Engine(wiring.Component):
         Cycles from the issue of a micro-op to its accumulator's sum.
     hazard_distance : int
         Cycles between two micro-ops on one accumulator.
+    looks_ahead : bool
+        A micro-op waits in one more register before it can issue, where its conflicts are found.
     state : Signal
         A micro-op issues, or what of tile, room and accumulator the one at the input lacks; for the trace.
     """
@@ -65,13 +67,18 @@ class Engine(wiring.Component):
         array = interfaces.config.array
         bits = array.activation_bits
         minimum = any(f.has_minimum for f in interfaces.derived.formats)
-        self.dots = DotArray(**shape, activation_bits=bits, products_per_dsp=array.products_per_dsp)
-        self.scaler = BlockScaler(**shape, activation_bits=bits, minimum=minimum)
-        self.accumulators = AccumulatorArray(**shape, depth=len(interfaces.accumulator))
+        pipeline = interfaces.derived.pipeline
+        products = array.products_per_dsp
+        self.dots = DotArray(**shape, activation_bits=bits, products_per_dsp=products, registers=pipeline.dot)
+        self.scaler = BlockScaler(**shape, activation_bits=bits, minimum=minimum, pipeline=pipeline)
+        self.accumulators = AccumulatorArray(**shape, depth=len(interfaces.accumulator), pipeline=pipeline)
         # One cycle for the activation memory, in front of the multipliers.
         self.value_cycle = 1 + self.dots.latency + self.scaler.latency
-        self.latency = self.value_cycle + AccumulatorArray.latency - 3
-        self.hazard_distance = AccumulatorArray.distance
+        # In this one its accumulator is scaled.
+        self.scale_cycle = self.value_cycle - pipeline.accumulate.cycles[-1]
+        self.latency = self.value_cycle + pipeline.add.latency
+        self.hazard_distance = pipeline.distance
+        self.looks_ahead = pipeline.issue.latency > 1
         self.state = Signal(ENGINE_STATE)
         words = data.ArrayLayout(interfaces.am_word, rows)
         super().__init__(
@@ -101,12 +108,13 @@ class Engine(wiring.Component):
         op = Signal(self.interfaces.micro_op, reset_less=True)
         issue = Signal()
         held = Signal()
-        conflict = self._conflict(m, operations.o, op, held, issue)
+        find = self._conflict_ahead if self.looks_ahead else self._conflict
+        coming, conflict = find(m, operations.o, op, held, issue)
         m.d.comb += [
             issue.eq(
                 held & ~conflict & (self.i_tile.valid | ~op.take_tile) & (results.room | ~op.last),
             ),
-            operations.o.ready.eq(~held | issue),
+            coming.ready.eq(~held | issue),
             self.i_tile.ready.eq(issue & op.take_tile),
             self.state.issue.eq(issue),
             self.state.tile.eq(held & op.take_tile & ~self.i_tile.valid),
@@ -115,8 +123,8 @@ class Engine(wiring.Component):
             results.take.eq(issue & op.last),
             results.tag.eq(op.tag),
         ]
-        with m.If(operations.o.ready):
-            m.d.sync += [held.eq(operations.o.valid & ~self.clear), op.eq(operations.o.payload)]
+        with m.If(coming.ready):
+            m.d.sync += [held.eq(coming.valid & ~self.clear), op.eq(coming.payload)]
         with m.Elif(self.clear):
             m.d.sync += held.eq(0)
         self._operands(m, op, held)
@@ -138,7 +146,7 @@ class Engine(wiring.Component):
         ]
         return m
 
-    def _conflict(self, m: Module, coming: Any, op: data.View, held: Signal, issue: Signal) -> Signal:
+    def _conflict(self, m: Module, coming: Any, op: data.View, held: Signal, issue: Signal) -> tuple[Any, Signal]:
         """Whether the accumulator that `op` reads is not yet written by an earlier micro-op.
 
         Found out a cycle ahead, for the micro-op that will be there: nothing but a register decides whether one issues.
@@ -146,6 +154,45 @@ class Engine(wiring.Component):
         conflict = Signal()
         next_op = self.interfaces.micro_op(Mux(coming.ready, Value.cast(coming.payload), Value.cast(op)))
         index, first = next_op.accumulator, next_op.first
+        matches = self._matches(m, op, issue, index)
+        m.d.sync += conflict.eq(Cat(matches).any() & ~first)
+        return coming, conflict
+
+    def _conflict_ahead(
+        self, m: Module, operations: Any, op: data.View, held: Signal, issue: Signal
+    ) -> tuple[Any, Signal]:
+        """The same with one more micro-op in a register, which is compared with those in flight as it comes in.
+
+        From then on its matches age with them, a bit a cycle, and the one that issues now is all that is compared.
+        """
+        coming = stream.Signature(self.interfaces.micro_op).create(path=("coming",))
+        conflict = Signal()
+        taken = Signal()
+        same = Signal()
+        found = Signal(self.hazard_distance - 1)
+        waiting = Signal(self.hazard_distance - 1)
+        m.d.comb += [
+            taken.eq(~coming.valid | coming.ready),
+            operations.ready.eq(taken),
+            same.eq(op.accumulator == coming.payload.accumulator),
+        ]
+        matches = self._matches(m, op, issue, operations.payload.accumulator)
+        m.d.sync += found.eq(Mux(taken, Cat(matches), Cat(issue & same, found)))
+        with m.If(taken):
+            m.d.sync += [coming.valid.eq(operations.valid), coming.payload.eq(operations.payload)]
+        with m.If(self.clear):
+            m.d.sync += coming.valid.eq(0)
+        with m.If(issue):
+            m.d.sync += conflict.eq((found[:-1].any() | same) & ~coming.payload.first)
+        with m.Elif(held):
+            m.d.sync += conflict.eq(waiting[:-1].any() & ~op.first)
+        with m.Else():
+            m.d.sync += conflict.eq(found[:-1].any() & ~coming.payload.first)
+        m.d.sync += waiting.eq(Mux(coming.ready, Cat(issue & same, found), Cat(C(0, 1), waiting)))
+        return coming, conflict
+
+    def _matches(self, m: Module, op: data.View, issue: Signal, index: Value) -> list[Value]:
+        """Whether an accumulator is that of the micro-op that issues now, one cycle ago, two ..."""
         used, recent = issue, op.accumulator
         matches = [used & (recent == index)]
         for age in range(1, self.hazard_distance - 1):
@@ -154,8 +201,7 @@ class Engine(wiring.Component):
             m.d.sync += [next_used.eq(used & ~self.clear), next_recent.eq(recent)]
             used, recent = next_used, next_recent
             matches.append(used & (recent == index))
-        m.d.sync += conflict.eq(Cat(matches).any() & ~first)
-        return conflict
+        return matches
 
     def _operands(self, m: Module, op: data.View, held: Signal) -> None:
         """Reads activations and holds the tile; feeds multipliers and, later, the scaler."""
@@ -185,9 +231,9 @@ class Engine(wiring.Component):
                     _delayed(m, word.exponent, wait, name=f"exponent_{row}", domain=domain)
                 ),
                 self.scaler.row_total[row].eq(_delayed(m, word.total, wait, name=f"total_{row}", domain=domain)),
-                # The accumulators want it one cycle before the value; the word is there in cycle 1 of the engine.
+                # The word is there in cycle 1 of the engine.
                 self.accumulators.shift[row].eq(
-                    _delayed(m, word.shift, self.value_cycle - 2, name=f"shift_{row}", domain=domain),
+                    _delayed(m, word.shift, self.scale_cycle - 1, name=f"shift_{row}", domain=domain),
                 ),
             ]
         scaler = self.scaler
@@ -206,13 +252,13 @@ class Engine(wiring.Component):
     def _accumulate(self, m: Module, op: data.View, issue: Signal) -> None:
         """Presents index and controls to the accumulators when the value arrives."""
         accumulators = self.accumulators
-        start = self.value_cycle - 3
+        start = self.value_cycle - accumulators.value_cycle
         issued = Signal(start)
         m.d.sync += issued.eq(Mux(self.clear, 0, Cat(issue, issued)))
         m.d.comb += [
             accumulators.en.eq(issued[-1]),
             accumulators.index.eq(_delayed(m, op.accumulator, start, name="accumulator")),
-            accumulators.first.eq(_delayed(m, op.first, start + 2, name="first")),
+            accumulators.first.eq(_delayed(m, op.first, self.scale_cycle, name="first")),
             accumulators.value.eq(self.scaler.o),
         ]
 

@@ -1,6 +1,6 @@
 """Results of the engine, on their way out."""
 
-from amaranth.hdl import Module, ResetInserter, Shape, Signal, Value
+from amaranth.hdl import Module, Mux, ResetInserter, Shape, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -54,8 +54,14 @@ class ResultQueue(wiring.Component):
         m.submodules.values = ResetInserter(self.clear)(values)
         places = Signal(range(depth + 1), init=depth)
         transfer = Signal()
+        if self.interfaces.derived.pipeline.issue.latency > 1:
+            # Known a cycle ahead.
+            room = Signal(init=1)
+            m.d.comb += self.room.eq(room)
+            m.d.sync += room.eq(Mux(self.take, places > 1, places != 0) | transfer | self.clear)
+        else:
+            m.d.comb += self.room.eq(places != 0)
         m.d.comb += [
-            self.room.eq(places != 0),
             tags.w_en.eq(self.take),
             tags.w_data.eq(self.tag),
             values.w_en.eq(self.fill),

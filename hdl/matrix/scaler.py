@@ -6,6 +6,7 @@ from amaranth.hdl import C, Cat, DomainRenamer, Module, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from ...arch.pipeline import SHALLOW, Pipeline, Registers
 from ..arithmetic.add import FloatAdd
 from ..arithmetic.common import delay
 from ..arithmetic.fixed import FixedToFloat
@@ -13,6 +14,9 @@ from ..shared import shared
 
 EXPONENT_BITS = 12
 """Holds the sum of a scale's exponent (10 bits) and an activation block's (8 bits)."""
+
+PRODUCT = 2
+"""Cycles of an exact product."""
 
 
 class BlockScaler(wiring.Component):
@@ -29,6 +33,7 @@ class BlockScaler(wiring.Component):
         b.
     minimum : bool
         Builds the second product and the addition. A minimum of 0 then leaves the first term as it is.
+    pipeline : Pipeline
     row_domains : sequence of str or None
         Clock domain of what is there once per row; None is ``sync``.
 
@@ -54,6 +59,7 @@ class BlockScaler(wiring.Component):
         channels: int,
         activation_bits: int,
         minimum: bool,
+        pipeline: Pipeline = SHALLOW,
         row_domains: Sequence[str] | None = None,
     ) -> None:
         self.rows = rows
@@ -61,7 +67,8 @@ class BlockScaler(wiring.Component):
         self.activation_bits = activation_bits
         self.has_minimum = minimum
         self.row_domains = row_domains or ("sync",) * rows
-        self.latency = ScaledInteger.latency + (FloatAdd.latency if minimum else 0)
+        self.pipeline = pipeline
+        self.latency = PRODUCT + pipeline.to_float.latency + (pipeline.add.latency if minimum else 0)
         array = data.ArrayLayout
         super().__init__(
             {
@@ -84,7 +91,7 @@ class BlockScaler(wiring.Component):
             clocked = DomainRenamer(domain)
             for channel in range(self.channels):
                 where = f"{row}_{channel}"
-                scale = ScaledInteger(integer_bits=self.activation_bits + 13)
+                scale = ScaledInteger(integer_bits=self.activation_bits + 13, registers=self.pipeline.to_float)
                 m.submodules[f"scale_{where}"] = clocked(scale)
                 m.d.comb += [
                     scale.integer.eq(self.dots[row][channel]),
@@ -95,7 +102,8 @@ class BlockScaler(wiring.Component):
                 products.append(scale.overflow)
                 value = scale.o
                 if self.has_minimum:
-                    minimum, join = ScaledInteger(integer_bits=self.activation_bits + 5), FloatAdd()
+                    minimum = ScaledInteger(integer_bits=self.activation_bits + 5, registers=self.pipeline.to_float)
+                    join = FloatAdd(registers=self.pipeline.add)
                     m.submodules[f"minimum_{where}"] = clocked(minimum)
                     m.submodules[f"join_{where}"] = clocked(join)
                     m.d.comb += [
@@ -113,7 +121,7 @@ class BlockScaler(wiring.Component):
                 m.d.comb += self.o[row][channel].eq(value)
         overflow = Cat(products).any()
         if self.has_minimum:
-            early = delay(m, overflow, FloatAdd.latency, enable=C(1), name="product_overflow")
+            early = delay(m, overflow, self.pipeline.add.latency, enable=C(1), name="product_overflow")
             overflow = early | Cat(joins).any()
         m.d.comb += self.overflow.eq(overflow)
         return m
@@ -129,6 +137,8 @@ class ScaledInteger(wiring.Component):
     Parameters
     ----------
     integer_bits : int
+    registers : Registers
+        Of the conversion.
 
     Members
     -------
@@ -143,9 +153,9 @@ class ScaledInteger(wiring.Component):
     latency : int
     """
 
-    latency = 2 + FixedToFloat.latency
-
-    def __init__(self, *, integer_bits: int) -> None:
+    def __init__(self, *, integer_bits: int, registers: Registers = SHALLOW.to_float) -> None:
+        self.registers = registers
+        self.latency = PRODUCT + registers.latency
         inputs = {"integer": integer_bits, "significand": 12, "row_exponent": 8, "exponent": 10}
         super().__init__(
             {**{name: In(signed(bits)) for name, bits in inputs.items()}, "o": Out(32), "overflow": Out(1)}
@@ -166,7 +176,9 @@ class ScaledInteger(wiring.Component):
             product.eq(low + (high << cut)),
             total.eq(delay(m, self.row_exponent + self.exponent, 1, enable=C(1), name="exponent_sum")),
         ]
-        m.submodules.convert = convert = FixedToFloat(width=width, exponent_width=EXPONENT_BITS)
+        m.submodules.convert = convert = FixedToFloat(
+            width=width, exponent_width=EXPONENT_BITS, registers=self.registers
+        )
         m.d.comb += [
             convert.en.eq(1),
             convert.n.eq(product),

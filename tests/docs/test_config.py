@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from celosia.arch.config import AcceleratorConfig, ConfigError, derive, preset_names
+from celosia.arch.config import AcceleratorConfig, ConfigError, Control, derive, preset_names
+from celosia.arch.pipeline import FAMILIES, SHALLOW
 
 PAGE = (Path(__file__).parents[2] / "docs" / "config.md").read_text()
 ROWS = {
@@ -42,7 +43,7 @@ def _complaint(name: str, value: object) -> str:
 def test_every_field_with_its_default() -> None:
     shown = {name: ", ".join(v) if isinstance(v, tuple) else str(v) for name, v in _defaults().items()}
     assert {name: row[1] for name, row in ROWS.items()} == shown
-    assert len(RANGES) == len(ROWS) - 5, "all but channels, multiplier bits, formats, tail words and the clock"
+    assert len(RANGES) == len(ROWS) - 6, "all but channels, multiplier bits, formats, tail words, clock and family"
 
 
 @pytest.mark.parametrize("name", RANGES)
@@ -60,6 +61,23 @@ def test_multipliers_that_no_target_has(bits: int, legal: int) -> None:
     complaint = f"array.multiplier_bits = {bits}: must be 18 or 27; nearest legal value: {legal}"
     assert _complaint("array.multiplier_bits", bits) == complaint
     assert not _complaint("array.multiplier_bits", legal)
+
+
+def test_a_family_without_delays() -> None:
+    complaint = "control.family = 'ice40': must be any or ecp5; nearest legal value: 'any'"
+    assert _complaint("control.family", "ice40") == complaint
+
+
+@pytest.mark.parametrize("clock", [0.0, 200.0, 1000.0])
+def test_clocks_that_the_engine_does_not_reach(clock: float) -> None:
+    fastest = FAMILIES["ecp5"].fastest_mhz
+    control = Control(family="ecp5", clock_mhz=clock)
+    with pytest.raises(ConfigError) as found:
+        derive(AcceleratorConfig(control=control))
+    reason = "must be above 0 and at most what the matrix engine reaches on ecp5"
+    assert str(found.value) == f"control.clock_mhz = {clock}: {reason}; nearest legal value: {fastest}"
+    derive(AcceleratorConfig(control=replace(control, clock_mhz=fastest)))
+    assert derive(AcceleratorConfig(control=replace(control, family="any"))).pipeline == SHALLOW
 
 
 def test_presets_are_named() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from celosia.arch.config import AcceleratorConfig, load_config
+from celosia.arch.config import AcceleratorConfig, Control, load_config
 from celosia.driver.compiler import Plan, plan, uniform_formats
 from celosia.driver.cycles import chunk_for, decode_at, forecast, predict, prompt_of, stream, timing
 from celosia.driver.cycles.paper import ASSUMPTIONS, MODELS, paper_rows
@@ -20,8 +20,6 @@ from celosia.hdl.arithmetic.reciprocal import Reciprocal, ReciprocalSqrt
 from celosia.hdl.arithmetic.sine import SineCosine
 from celosia.hdl.interfaces import Interfaces
 from celosia.hdl.matrix import writer
-from celosia.hdl.matrix.accumulator import AccumulatorArray
-from celosia.hdl.matrix.dot import DotArray
 from celosia.hdl.matrix.engine import Engine
 from celosia.hdl.stream import unit
 from celosia.hdl.stream.reader import longest_burst
@@ -82,20 +80,22 @@ def test_latencies_are_those_of_the_hardware() -> None:
     }
     assert {name: getattr(timing, name) for name in blocks} == {name: block.latency for name, block in blocks.items()}
     assert RowStatistics.lead == timing.LEAD
-    assert AccumulatorArray.distance == timing.HAZARD
     assert (stream.IN_TRANSIT, stream.MOST_REGIONS) == (unit.IN_TRANSIT, unit.MOST_REGIONS)
     assert (timing.PLAIN, timing.ONE_SUM, timing.TWO_SUMS) == (writer.PLAIN, writer.ONE_SUM, writer.TWO_SUMS)
-    for products in (1, 2):
-        assert DotArray(rows=1, channels=2, activation_bits=9, products_per_dsp=products).latency == timing.DOT
 
 
-@pytest.mark.parametrize("preset", ["default", "ecp5", "kria"])
-def test_sizes_are_those_of_the_hardware(preset: str) -> None:
-    config = load_config(preset)
+FAST = replace(load_config("ecp5"), control=Control(family="ecp5", clock_mhz=150.0))
+"""Pipelines as deep as they get."""
+
+
+@pytest.mark.parametrize("config", [*map(load_config, ("default", "ecp5", "kria")), FAST], ids=lambda c: c.name)
+def test_sizes_are_those_of_the_hardware(config: AcceleratorConfig) -> None:
     of_config = timing.Timing(config)
+    engine = Engine(Interfaces(config))
     assert of_config.quantizer == Quantizer(lanes=config.vector.lanes, bits=8).latency
     # Two cycles more until a result is at the queue's output.
-    assert of_config.engine == Engine(Interfaces(config)).latency + 2
+    assert of_config.engine == engine.looks_ahead + engine.latency + 2
+    assert of_config.hazard == engine.hazard_distance == engine.accumulators.distance
     assert stream.Stream(config, 32).burst == longest_burst(config)
 
 

@@ -1,12 +1,13 @@
 """A model on the RTL and on the golden machine at once, and the two configs that the tests compile."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from celosia.arch.config import AcceleratorConfig, Array, Bus, Cache, Control, Stream, Vector
+from celosia.arch.pipeline import FAMILIES
 from celosia.compare import Comparison
 from celosia.driver.compiler import CompiledModel, CompiledProgram, compile_model
 from celosia.driver.device import AcceleratorError, Job, JobResult
@@ -45,6 +46,9 @@ WIDE = AcceleratorConfig(
     stream=Stream(fifo_beats=256, scale_fifo_beats=32, attention_lag=3),
     control=Control(program_words=128, top_k=3),
 )
+
+# The same with as many registers as there are: tiles of 4-bit weights come faster than an accumulator is free again.
+DEEP = replace(WIDE, name="deep", control=replace(WIDE.control, family="ecp5", clock_mhz=FAMILIES["ecp5"].fastest_mhz))
 
 # The widest bus, over four ports, a beat of which holds the exponents of four blocks or of the two that a head has; a
 # block is a word.

@@ -20,7 +20,7 @@ from celosia.driver.product import open_sequence, product_jobs
 from celosia.driver.registers import RegisterAccelerator
 from celosia.sim.rtl import RtlDevice, memory_bytes_for
 
-from .support import NARROW, WIDE, small_model, tokens
+from .support import DEEP, NARROW, WIDE, small_model, tokens
 
 STEP_TOLERANCE = 0.03
 CLASS_TOLERANCE = 0.10
@@ -120,6 +120,10 @@ def test_two_chunks_of_another_shape() -> None:
 
 def test_one_chunk_on_a_bus_that_waits_for_the_memory() -> None:
     agree(small_model(NARROW), [Job(0, 0, tokens(40), 4)])
+
+
+def test_deep_pipelines() -> None:
+    agree(small_model(DEEP), [Job(0, 0, tokens(61), 6), Job(0, 66, tokens(9), 3)])
 
 
 def test_layer_norm_gelu_and_biases() -> None:

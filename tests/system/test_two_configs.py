@@ -11,7 +11,7 @@ from celosia.compare import attributed
 from celosia.driver.device import Job
 from celosia.golden.records import TensorWrite
 
-from .support import NARROW, WIDE, Pair, small_model, tokens
+from .support import DEEP, NARROW, WIDE, Pair, small_model, tokens
 
 LENGTH, STEPS = 35, 3
 
@@ -75,6 +75,15 @@ def test_two_configs_write_the_same(changes: dict[str, Any]) -> None:
     for key, row in narrow.items():
         assert row.any(), key
         assert np.array_equal(row, wide[key]), key
+
+
+def test_deep_pipelines_write_the_same() -> None:
+    """Registers change cycles, never bits."""
+    least, *sampled = _run(WIDE, {})
+    deep, *sampled_deep = _run(DEEP, {})
+    assert sampled == sampled_deep
+    assert least.keys() == deep.keys()
+    assert all(np.array_equal(row, deep[key]) for key, row in least.items())
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 8])

@@ -9,6 +9,7 @@ from random import Random
 
 from amaranth.lib import wiring
 
+from celosia.arch.pipeline import FIXED_TO_FLOAT, FLOAT_ADD, SHALLOW, Registers, registers
 from celosia.arch.tables import PolynomialTable, exponential_table, reciprocal_table
 from celosia.hdl.arithmetic import (
     Exp2Negative,
@@ -83,6 +84,19 @@ def _draw_add(random: Random) -> Inputs:
     return a, random.getrandbits(1) << 31 | exponent << 23 | mantissa, random.getrandbits(1)
 
 
+def _add(stand: Registers) -> Case:
+    return Case(FloatAdd(registers=stand), list(product(CORNERS, CORNERS, (0, 1))), _draw_add, exact.add)
+
+
+def _add_positive(stand: Registers) -> Case:
+    return Case(
+        FloatAdd(positive=True, registers=stand),
+        list(product(CORNERS, CORNERS)),
+        lambda random: _draw_add(random)[:2],
+        lambda a, b: exact.add(a & 0x7FFF_FFFF, b & 0x7FFF_FFFF, 0),
+    )
+
+
 def _draw_multiply(random: Random) -> Inputs:
     a = any_float(random)
     if random.random() < 0.4:
@@ -93,7 +107,7 @@ def _draw_multiply(random: Random) -> Inputs:
     return a, random.getrandbits(1) << 31 | min(max(other, 1), 254) << 23 | mantissa
 
 
-def _to_float(width: int, exponent_width: int) -> Case:
+def _to_float(width: int, exponent_width: int, stand: Registers = SHALLOW.to_float) -> Case:
     low, high = -1 << (exponent_width - 1), (1 << (exponent_width - 1)) - 1
     numbers = [0, 1, -1, -1 << (width - 1), (1 << (width - 1)) - 1]
 
@@ -106,7 +120,7 @@ def _to_float(width: int, exponent_width: int) -> Case:
         return n, min(max(random.choice((edge, random.randint(-170, 130), random.randint(low, high))), low), high)
 
     return Case(
-        FixedToFloat(width=width, exponent_width=exponent_width),
+        FixedToFloat(width=width, exponent_width=exponent_width, registers=stand),
         list(product(numbers, (low, high, 0, -1))),
         draw,
         exact.rne32,
@@ -156,20 +170,21 @@ def all_cases() -> dict[str, Case]:
     """The cases by name; parameterized blocks with at least two parameter sets."""
     words = [(word,) for word in CORNERS]
     return {
-        "add": Case(FloatAdd(), list(product(CORNERS, CORNERS, (0, 1))), _draw_add, exact.add),
-        "add_positive": Case(
-            FloatAdd(positive=True),
-            list(product(CORNERS, CORNERS)),
-            lambda random: _draw_add(random)[:2],
-            lambda a, b: exact.add(a & 0x7FFF_FFFF, b & 0x7FFF_FFFF, 0),
-        ),
+        "add": _add(SHALLOW.add),
+        "add_positive": _add_positive(SHALLOW.add),
+        "add_some": _add(registers(FLOAT_ADD, 5)),
+        "add_all": _add(registers(FLOAT_ADD, 0)),
+        "add_positive_all": _add_positive(registers(FLOAT_ADD, 0)),
         "multiply": Case(FloatMultiply(), list(product(CORNERS, CORNERS)), _draw_multiply, exact.multiply),
         "multiply_27": Case(
             FloatMultiply(multiplier_bits=27), list(product(CORNERS, CORNERS)), _draw_multiply, exact.multiply
         ),
         "to_float_35": _to_float(35, 12),
+        "to_float_35_some": _to_float(35, 12, registers(FIXED_TO_FLOAT, 5)),
+        "to_float_35_all": _to_float(35, 12, registers(FIXED_TO_FLOAT, 0)),
         "to_float_64": _to_float(64, 9),
         "to_float_2": _to_float(2, 16),
+        "to_float_2_all": _to_float(2, 16, registers(FIXED_TO_FLOAT, 0)),
         "to_fixed_16_20": _to_fixed(16, 20),
         "to_fixed_8_0": _to_fixed(8, 0),
         "to_fixed_1_31": _to_fixed(1, 31),

@@ -9,7 +9,11 @@ from celosia.hdl.interfaces import Interfaces
 
 
 def interfaces(parameters: dict[str, Any]) -> Interfaces:
-    """Interfaces of a parameter set with keys bus, rows, channels, lanes, chunk, bits, products, formats and top_k."""
+    """Interfaces of a parameter set with keys bus, rows, channels, lanes, chunk, bits, products, formats and top_k.
+
+    With `clock_mhz` it is pipelined for that clock on ECP5.
+    """
+    goal = {"family": "ecp5", "clock_mhz": parameters["clock_mhz"]} if "clock_mhz" in parameters else {}
     return Interfaces(
         AcceleratorConfig(
             bus=Bus(data_bits=parameters["bus"]),
@@ -28,7 +32,7 @@ def interfaces(parameters: dict[str, Any]) -> Interfaces:
                 parameter_words=64,
                 max_head_dim=32,
             ),
-            control=Control(top_k=parameters["top_k"]),
+            control=Control(top_k=parameters["top_k"], **goal),
         )
     )
 
@@ -80,6 +84,30 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "formats": ALL,
         "top_k": 2,
     },
+    "r2c2v4-150": {
+        "bus": 64,
+        "rows": 2,
+        "channels": 2,
+        "lanes": 4,
+        "chunk": 6,
+        "bits": 9,
+        "products": 1,
+        "formats": ALL,
+        "top_k": 3,
+        "clock_mhz": 150.0,
+    },
+    "r1c2v2-115": {
+        "bus": 64,
+        "rows": 1,
+        "channels": 2,
+        "lanes": 2,
+        "chunk": 2,
+        "bits": 8,
+        "products": 2,
+        "formats": ["Q8_0"],
+        "top_k": 2,
+        "clock_mhz": 115.0,
+    },
 }
 """Parameter sets by name: C below V with all formats; C above V with one; one channel, one candidate; two products per
-multiplier also where four of them just fit (9 bits)."""
+multiplier also where four of them just fit (9 bits); pipelines as deep as they get, and some registers more."""

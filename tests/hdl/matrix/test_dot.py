@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +11,27 @@ import pytest
 from amaranth.back import verilog
 from amaranth.hdl import Cat, Module, Signal, Value, signed
 
+from celosia.arch.pipeline import DOT, registers
 from celosia.boards.errors import SynthesisError
 from celosia.boards.tools import run_yosys
 from celosia.hdl.matrix.dot import PAIR_SHIFT, TREE, DotArray, pair, pair_product, split_pair
 from tests.harness.runner import run_bench
 
-SETS: dict[str, dict[str, int]] = {
+SETS: dict[str, dict[str, Any]] = {
     "r1c1b9": {"rows": 1, "channels": 1, "activation_bits": 9, "products_per_dsp": 1},
     "r2c3b8": {"rows": 2, "channels": 3, "activation_bits": 8, "products_per_dsp": 1},
     "r1c2b9-pairs": {"rows": 1, "channels": 2, "activation_bits": 9, "products_per_dsp": 2},
     "r2c4b8-pairs": {"rows": 2, "channels": 4, "activation_bits": 8, "products_per_dsp": 2},
+    "r1c1b9-some": {"rows": 1, "channels": 1, "activation_bits": 9, "products_per_dsp": 1, "levels": 5},
+    "r1c1b9-all": {"rows": 1, "channels": 1, "activation_bits": 9, "products_per_dsp": 1, "levels": 0},
+    "r1c2b9-pairs-all": {"rows": 1, "channels": 2, "activation_bits": 9, "products_per_dsp": 2, "levels": 0},
 }
+"""By name; `levels` of logic between registers, where these are not the least."""
 
 
 def array(parameters: dict[str, Any]) -> DotArray:
-    return DotArray(**parameters)
+    levels = parameters.get("levels", inf)
+    return DotArray(**{k: v for k, v in parameters.items() if k != "levels"}, registers=registers(DOT, levels))
 
 
 @pytest.mark.parametrize("name", SETS)
