@@ -9,10 +9,13 @@ WIRES = 0.6
 
 def hint(unit: Unit, path: CriticalPath) -> str:
     """What a user can change about a path: parameters that the unit's widths and depths come from, if it has any."""
+    ways = []
     if unit.widths:
-        advice = f"smaller {' or '.join(unit.widths)}: widths and depths of this unit come from there"
-    else:
-        advice = "no parameter: this unit is the same in every config, a faster one needs another pipeline stage"
+        ways.append(f"smaller {' or '.join(unit.widths)}: widths and depths of this unit come from there")
+    if unit.pipelined:
+        ways.append("a higher control.clock_mhz, with a control.family: it gets more registers")
+    nothing = "no parameter: this unit is the same in every config, a faster one needs another pipeline stage"
+    advice = "; ".join(ways) or nothing
     share = path.routing_ns / path.delay_ns
     if share < WIRES:
         return advice

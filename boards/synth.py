@@ -30,7 +30,7 @@ READER_VERSION = "4"
 GOAL_MHZ = 80.0
 """What every unit must reach on ECP5, speed grade 6."""
 UNIT_MHZ = 100
-"""Clock that the placement of a unit aims at."""
+"""Clock that the placement of a unit aims at, at least."""
 PREPARE_VERSION = "2"
 """Of every `Placement.prepare`, and of how its result is read: part of the key of cached placements."""
 _LEVELS = re.compile(r"Longest topological path in \S+ \(length=(\d+)\)")
@@ -132,7 +132,9 @@ def synthesize(
     clocks: dict[str, float] = {}
     path: CriticalPath | None = None
     if placement is not None and not lacking(used, chosen.totals):
-        clocks, path = _placed(mapped, placement, cached, lambda line: report(2, f"nextpnr: {line}"))
+        goal = config.control.clock_mhz if config.control.family == target else 0
+        mhz = max(UNIT_MHZ, goal)
+        clocks, path = _placed(mapped, placement, mhz, cached, lambda line: report(2, f"nextpnr: {line}"))
     return Synthesis(
         config=config.name,
         unit=unit,
@@ -185,10 +187,10 @@ def synthesized(
 
 
 def _placed(
-    mapped: Path, placement: Placement, cached: Cached, tick: Callable[[str], None]
+    mapped: Path, placement: Placement, mhz: float, cached: Cached, tick: Callable[[str], None]
 ) -> tuple[dict[str, float], CriticalPath | None]:
     """Clocks and the slowest path of a netlist; from the cache if it was placed before."""
-    arguments = nextpnr_arguments(UNIT_MHZ)
+    arguments = nextpnr_arguments(mhz)
 
     def build(folder: Path) -> None:
         place(mapped, placement, arguments, placement.constraints, folder, tick)

@@ -41,12 +41,17 @@ def _multiplier(interfaces: Interfaces) -> Mapping[str, Any]:
 
 
 def _dot(interfaces: Interfaces) -> Mapping[str, Any]:
-    return {**_array(interfaces), **_bits(interfaces), "products_per_dsp": interfaces.config.array.products_per_dsp}
+    products, registers = interfaces.config.array.products_per_dsp, interfaces.derived.pipeline.dot
+    return {**_array(interfaces), **_bits(interfaces), "products_per_dsp": products, "registers": registers}
+
+
+def _pipeline(interfaces: Interfaces) -> Mapping[str, Any]:
+    return {"pipeline": interfaces.derived.pipeline}
 
 
 def _scaler(interfaces: Interfaces) -> Mapping[str, Any]:
     minimum = any(format.has_minimum for format in interfaces.derived.formats)
-    return {**_array(interfaces), **_bits(interfaces), "minimum": minimum}
+    return {**_array(interfaces), **_bits(interfaces), **_pipeline(interfaces), "minimum": minimum}
 
 
 @dataclass(frozen=True)
@@ -58,12 +63,14 @@ class Unit:
         component: its class in that module.
         arguments: the keyword arguments of the class for a config.
         widths: fields of the config that its widths and depths come from, those that matter most for speed first.
+        pipelined: it has registers for the config's clock.
     """
 
     module: str
     component: str
     arguments: Arguments
     widths: tuple[str, ...] = ()
+    pipelined: bool = False
 
     def create(self, config: AcceleratorConfig) -> wiring.Component:
         """The component for a config."""
@@ -73,24 +80,30 @@ class Unit:
 
 
 UNITS: dict[str, Unit] = {
-    "float_add": Unit("arithmetic.add", "FloatAdd", _nothing),
+    "float_add": Unit("arithmetic.add", "FloatAdd", lambda i: {"registers": i.derived.pipeline.add}, pipelined=True),
     "float_multiply": Unit("arithmetic.multiply", "FloatMultiply", _multiplier),
-    "fixed_to_float": Unit("arithmetic.fixed", "FixedToFloat", lambda i: {"width": 22}),
+    "fixed_to_float": Unit(
+        "arithmetic.fixed",
+        "FixedToFloat",
+        lambda i: {"width": 22, "registers": i.derived.pipeline.to_float},
+        pipelined=True,
+    ),
     "float_to_fixed": Unit("arithmetic.fixed", "FloatToFixed", lambda i: {"integer_bits": 16, "fraction_bits": 16}),
     "exp2": Unit("arithmetic.exponential", "Exp2Negative", _nothing),
     "reciprocal": Unit("arithmetic.reciprocal", "Reciprocal", _nothing),
     "reciprocal_sqrt": Unit("arithmetic.reciprocal", "ReciprocalSqrt", _nothing),
     "sine_cosine": Unit("arithmetic.sine", "SineCosine", _nothing),
     "unpacker": Unit("matrix.unpacker", "Unpacker", _interfaces, ("array.channels",)),
-    "dot": Unit("matrix.dot", "DotArray", _dot, ("array.channels", "array.rows")),
-    "scaler": Unit("matrix.scaler", "BlockScaler", _scaler, ("array.channels", "array.rows")),
+    "dot": Unit("matrix.dot", "DotArray", _dot, ("array.channels", "array.rows"), pipelined=True),
+    "scaler": Unit("matrix.scaler", "BlockScaler", _scaler, ("array.channels", "array.rows"), pipelined=True),
     "accumulator": Unit(
         "matrix.accumulator",
         "AccumulatorArray",
-        lambda i: {**_array(i), "depth": len(i.accumulator)},
+        lambda i: {**_array(i), **_pipeline(i), "depth": len(i.accumulator)},
         ("array.channels", "array.rows"),
+        pipelined=True,
     ),
-    "engine": Unit("matrix.engine", "Engine", _interfaces, ("array.channels", "array.rows")),
+    "engine": Unit("matrix.engine", "Engine", _interfaces, ("array.channels", "array.rows"), pipelined=True),
     "matmul_sequencer": Unit("matrix.sequencer", "MatmulSequencer", _interfaces),
     "writer": Unit("matrix.writer", "ResultWriter", _interfaces, ("array.channels", "vector.lanes")),
     "top_k": Unit(
