@@ -246,8 +246,8 @@ class Embedding(wiring.Component):
             self.memory.o_address.payload.beats.eq(1),
             address.o.ready.eq(self.memory.o_address.ready),
             self.fault.status.eq(Status.TOKEN_RANGE),
-            self.fault.address.eq(token),
         ]
+        m.d.sync += [self.fault_valid.eq(0), self.fault.address.eq(token)]
         in_flight = self._write(m, dequantizer, emitting, word)
         with m.If(emitting):
             m.d.sync += word.eq(word + 1)
@@ -263,7 +263,7 @@ class Embedding(wiring.Component):
             with m.State("Check"):
                 m.d.sync += left.eq(instruction.k)
                 with m.If(token >= instruction.n):
-                    m.d.comb += self.fault_valid.eq(1)
+                    m.d.sync += self.fault_valid.eq(1)
                     m.next = "Idle"
                 with m.Else():
                     m.d.comb += address.start.eq(1)

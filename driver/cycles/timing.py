@@ -24,7 +24,7 @@ DOT, HAZARD = 5, 3 + ADD
 TREE_LEVELS = 5
 """Additions from a float to the sum of its block of 32."""
 
-PLAIN, ONE_SUM, TWO_SUMS = 1, 2 + ADD, 2 + 2 * ADD
+PLAIN, ONE_SUM, TWO_SUMS = 1, 3 + ADD, 3 + 2 * ADD
 """Cycles from a step of a product's writer to its write: without bias and residual, with one of them, with both."""
 
 CANDIDATES = 2
