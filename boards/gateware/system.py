@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Module, ResetInserter
+from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
@@ -79,7 +79,12 @@ class ConsoleSystem(wiring.Component):
     def _share_reads(
         self, m: Module, accelerator: Accelerator, loader: Loader, memory: BlockMemory, ports: dict[str, int]
     ) -> None:
-        """The loader reads before the accelerator has been started, so neither is ever in the other's way."""
+        """The loader reads before the accelerator has been started, so neither is ever in the other's way.
+
+        Nor does a register at what decides, for memory and accelerator may be far apart.
+        """
+        loading = Signal(init=1)
+        m.d.sync += loading.eq(loader.busy)
         for name, member in axi4_read(**ports, id_bits=1).members.items():
             ours, its = getattr(accelerator, f"m_axi_{name}"), getattr(loader.reads, name)
             theirs = getattr(memory.reads, name)
@@ -90,7 +95,7 @@ class ConsoleSystem(wiring.Component):
                     m.d.comb += theirs.eq(its)
                 with m.Else():
                     m.d.comb += theirs.eq(ours)
-        with m.If(loader.busy):
+        with m.If(loading):
             m.d.comb += [accelerator.m_axi_rvalid.eq(0), accelerator.m_axi_arready.eq(0)]
         with m.Else():
             m.d.comb += [loader.reads.rvalid.eq(0), loader.reads.arready.eq(0)]
