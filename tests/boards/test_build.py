@@ -33,9 +33,9 @@ from celosia.sim.cache import cached_build
 
 from ..driver.models import random_config, random_model
 
-COLUMNS = 4
+COLUMNS = 5
 BLOCKS = 8 * COLUMNS
-"""Block RAMs of the small board's memory: columns of eight bytes."""
+"""Block RAMs of the small board's memory: a large bank, and a column of eight bytes."""
 
 
 class Probe(Elaboratable):
@@ -156,11 +156,11 @@ def test_memory_that_is_not_in_the_design(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_model_that_is_too_large(small: str, tmp_path: Path) -> None:
     message = (
-        r"^model 'random' takes 7.,... bytes \(image 3.,... and cache 33,792\): 6,... more than the 64,512 of the "
+        r"^model 'random' takes 95,744 bytes \(image 42,112 and cache 50,688\): 14,848 more than the 80,896 of the "
         r"board's block RAM; choose a smaller model or lower cache\.pages$"
     )
     with pytest.raises(RequestError, match=message):
-        build(small, byte_model(1, n_layers=2), tmp_path / "out", cached=cached_build)
+        build(small, byte_model(1, n_layers=3), tmp_path / "out", cached=cached_build)
 
 
 @pytest.mark.parametrize("tokenizer", [None, ByteTokenizer(bos_id=1)])
