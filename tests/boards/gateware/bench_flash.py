@@ -1,4 +1,4 @@
-"""The flash's bytes in order, as fast as they come and as slowly as they are taken; clocks before the flash is selected."""
+"""The flash's bytes in order, as fast as they come and as slowly as they are taken; clocks before it is selected."""
 
 from __future__ import annotations
 

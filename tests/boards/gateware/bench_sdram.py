@@ -7,17 +7,31 @@ from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
+from cocotb.triggers import gather
 from cocotb.utils import get_sim_time
 from cocotbext.axi import AxiBus, AxiMaster
 
 from tests.boards.flows.bench_litex_memory import BURST_BEATS, keeps_every_byte  # noqa: F401, a test of this bench
 from tests.boards.sdram_rules import RULES
-from tests.harness.bench import CLOCK_PERIOD_NS, bench_parameters
+from tests.harness.bench import CLOCK_PERIOD_NS, bench_parameters, bench_random
 
 SPAN = 1 << 14
 """Bytes that are read and written in one go."""
 FAR = 1 << 24
 """Where: rows that were not used before."""
+BEAT, ACCESSES = 8, 200
+"""Of those all over the chip."""
+
+
+async def scatter(master: AxiMaster) -> None:
+    """Single beats in flight all over the chip, so that rows are opened and closed as fast as the controller can."""
+    random = bench_random("places")
+    places = random.sample(range(0, 1 << 25, BEAT), ACCESSES)
+    places += [at ^ 1 << random.choice([10, 11, 12, 13]) for at in places[:100]]
+    content = {at: random.randbytes(BEAT) for at in places}
+    await gather(*(master.write(at, data) for at, data in content.items()))
+    found = await gather(*(master.read(at, BEAT) for at in content))
+    assert [bytes(data) for data in found] == list(content.values())
 
 
 @cocotb.test(timeout_time=200_000 * CLOCK_PERIOD_NS, timeout_unit="ns")
@@ -41,4 +55,5 @@ async def is_fast_and_keeps_the_rules(dut: Any) -> None:
     assert abs(took["refreshes"] - cycles / bench_parameters()["refresh_cycles"]) <= 2
     dut._log.info("%.2f bytes a cycle written, %.2f read", *rates)
     assert rates[1] > 1.9, rates
+    await scatter(master)
     assert not int(dut.broken.value), RULES[int(dut.broken.value)]
