@@ -162,8 +162,6 @@ class Sdram(wiring.Component):
                 signal = getattr(bus, name)
                 if member == "addr":
                     signal = signal[:ADDRESS_BITS]
-                if member == "valid" and not answers:
-                    signal = signal & started
                 if member == "ready" and not answers:
                     ready = Signal(name=f"controller_{name}")
                     m.d.comb += signal.eq(ready & started)

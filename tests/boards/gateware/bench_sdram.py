@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from itertools import repeat
 from typing import Any
 
 import cocotb
@@ -24,8 +25,12 @@ BEAT, ACCESSES = 8, 200
 
 
 async def scatter(master: AxiMaster) -> None:
-    """Single beats in flight all over the chip, so that rows are opened and closed as fast as the controller can."""
-    random = bench_random("places")
+    """Single beats in flight all over the chip, so that rows are opened and closed as fast as the controller can.
+
+    What is read is taken with pauses.
+    """
+    random, pace = bench_random("places"), bench_random("pace")
+    master.read_if.r_channel.set_pause_generator(pace.random() < 0.9 for _ in repeat(None))
     places = random.sample(range(0, 1 << 25, BEAT), ACCESSES)
     places += [at ^ 1 << random.choice([10, 11, 12, 13]) for at in places[:100]]
     content = {at: random.randbytes(BEAT) for at in places}
