@@ -24,6 +24,7 @@ from celosia.boards.build import build
 from celosia.boards.errors import SynthesisError
 from celosia.boards.gateware.block_memory import BlockMemory
 from celosia.boards.gateware.pll import Dividers, dividers_for
+from celosia.boards.memories import BlockRam
 from celosia.boards.trellis import block_rams, check_exchange, lanes, pattern
 from celosia.cli import main
 from celosia.driver.compiler import compile_model
@@ -66,8 +67,8 @@ class Probe(Elaboratable):
 class SmallBoard(Board):
     """The ULX3S's device with a memory that fits a small model."""
 
-    def make(self, contents: Sequence[int]) -> tuple[Any, Any]:
-        return ULX3S_85F_Platform(), Probe(self.config, contents)
+    def make(self, **arguments: Any) -> tuple[Any, Any]:
+        return ULX3S_85F_Platform(), Probe(self.config, **self.memory.design(self.config))
 
 
 FIELDS = {name: getattr(BOARDS["ulx3s"], name) for name in ("title", "module", "platform", "top", "preset", "target")}
@@ -75,7 +76,7 @@ FIELDS = {name: getattr(BOARDS["ulx3s"], name) for name in ("title", "module", "
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setitem(BOARDS, "small", SmallBoard(**FIELDS, columns=COLUMNS, memories=()))
+    monkeypatch.setitem(BOARDS, "small", SmallBoard(**FIELDS, memory=BlockRam(columns=COLUMNS), memories=()))
     return "small"
 
 
@@ -148,7 +149,7 @@ def test_clock_that_is_not_reached(small: str, tmp_path: Path, monkeypatch: pyte
 
 
 def test_memory_that_is_not_in_the_design(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    board = SmallBoard(**FIELDS, columns=COLUMNS, memories=(("*.memory", "nothing", "block"),))
+    board = SmallBoard(**FIELDS, memory=BlockRam(columns=COLUMNS), memories=(("*.memory", "nothing", "block"),))
     monkeypatch.setitem(BOARDS, "wrong", board)
     with pytest.raises(SynthesisError, match=r"^Yosys failed: ERROR: Assertion failed: selection contains 0 elements"):
         build("wrong", byte_model(1), tmp_path / "out", cached=cached_build)
@@ -182,7 +183,10 @@ def test_missing_tool_names_the_extra(tool: str, tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--board", "icestick"], "celosia: board 'icestick' does not exist: choose one of ulx3s, kv260, u280\n"),
+        (
+            ["--board", "icestick"],
+            "celosia: board 'icestick' does not exist: choose one of ulx3s, ulx3s-sdram, kv260, u280\n",
+        ),
         ([], "celosia: Missing option '--board'; see `celosia build --help`\n"),
     ],
 )

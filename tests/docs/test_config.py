@@ -63,7 +63,7 @@ def test_multipliers_that_no_target_has(bits: int, legal: int) -> None:
 
 
 def test_presets_are_named() -> None:
-    assert set(re.findall(r"`(\w+)` \(\d+ MACs", PAGE)) == set(preset_names())
+    assert set(re.findall(r"`([\w-]+)` \(\d+ MACs", PAGE)) == set(preset_names())
 
 
 @pytest.mark.parametrize(
