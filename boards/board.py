@@ -127,7 +127,6 @@ BOARDS: dict[str, Board] = {
             ("*.quantizer", "ring", "block"),
             ("*.quantizer_0", "ring", "block"),
             ("*.rope", "table", "block"),
-            ("*.table", "entries", "block"),
         ),
         packages=("litex", "litedram"),
     ),

@@ -231,7 +231,8 @@ class Embedding(wiring.Component):
         left = Signal(12)
         word = Signal(20)
         base = Signal(48)
-        token = self.tokens.data
+        # The token memory may be far away.
+        token = Signal.like(self.tokens.data)
         emitting = self._block(m, address, dequantizer, instruction.format)
         m.d.comb += [
             self.tokens.en.eq(1),
@@ -259,6 +260,9 @@ class Embedding(wiring.Component):
                     m.next = "Look Up"
             with m.State("Look Up"):
                 m.d.sync += base.eq(self.image_base + instruction.base)
+                m.next = "Fetch"
+            with m.State("Fetch"):
+                m.d.sync += token.eq(self.tokens.data)
                 m.next = "Check"
             with m.State("Check"):
                 m.d.sync += left.eq(instruction.k)

@@ -86,7 +86,8 @@ class BlockMemory(wiring.Component):
     def _read(self, m: Module) -> None:
         """A burst's beats, then four registers, since the block RAMs are all over the chip.
 
-        At the addresses of the beat's bank, in the block RAM, behind it, and behind the choice of a bank.
+        At the addresses of the beat's bank, in the block RAM, behind it, which are zero unless the beat is the bank's,
+        and at the port.
         """
         bus = self.reads
         go = Signal()
@@ -109,13 +110,12 @@ class BlockMemory(wiring.Component):
                 first.id.eq(bus.arid),
                 first.outside.eq(self._outside(bus.araddr)),
             ]
-        valid, tag, which = issued, first, self._bank(beat)
+        valid, tag = issued, first
         for name in ("addressed", "fetched", "held"):
-            before_valid, before, before_which = valid, tag, which
+            before_valid, before = valid, tag
             valid, tag = Signal(name=name), _Tag(name)
-            which = Signal(len(self.banks), name=f"{name}_bank")
             with m.If(go):
-                m.d.sync += [valid.eq(before_valid), which.eq(before_which), *tag.take(before)]
+                m.d.sync += [valid.eq(before_valid), *tag.take(before)]
         words = []
         for number, (port, selected) in enumerate(zip(self._read_ports, self._bank(beat), strict=True)):
             address = Signal(len(port.addr), name=f"read_address_{number}", reset_less=True)
@@ -123,10 +123,12 @@ class BlockMemory(wiring.Component):
             # The other banks' stand still, which also keeps synthesis from making one register of all.
             with m.If(go & selected):
                 m.d.sync += address.eq(beat)
+            addressed = Signal(name=f"addressed_{number}")
+            fetched = Signal(name=f"fetched_{number}")
             with m.If(go):
-                m.d.sync += word.eq(port.data)
+                m.d.sync += [addressed.eq(selected), fetched.eq(addressed), word.eq(Mux(fetched, port.data, 0))]
             m.d.comb += [port.addr.eq(address), port.en.eq(go)]
-            words.append(Mux(which[number], word, 0))
+            words.append(word)
         with m.If(go):
             m.d.sync += [
                 bus.rvalid.eq(valid),

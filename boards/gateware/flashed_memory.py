@@ -104,15 +104,18 @@ class FlashedMemory(wiring.Component):
         character = texts.read_port(domain="comb")
         begin = Signal(address_bits(len(rom)))
         answered, byte, axi_id = Signal(), Signal(8), Signal()
+        # Registers: the accelerator, to which reads go, may be far away.
+        done, failed = Signal(), Signal()
+        m.d.sync += [done.eq(copier.done), failed.eq(copier.failed)]
         with m.If(copier.damaged):
             m.d.comb += begin.eq(len(self.texts[0]))
         m.d.comb += character.addr.eq(begin + ours.araddr[bits_for(self.bus.data_bits // 8) :])
         for name, member in to.signature.members.items():
             target, source = (to, ours) if member.flow is In else (ours, to)
             m.d.comb += getattr(target, name).eq(getattr(source, name))
-        with m.If(~copier.done):
+        with m.If(~done):
             m.d.comb += [to.arvalid.eq(0), ours.arready.eq(0)]
-        with m.If(copier.failed):
+        with m.If(failed):
             m.d.comb += [
                 ours.arready.eq((character.data != 0) & ~answered),
                 ours.rvalid.eq(answered),

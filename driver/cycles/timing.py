@@ -199,7 +199,7 @@ class Timing:
 
     def first_answer(self, latency: int) -> int:
         """From an EMBED's command, or its next row, to the row's first beat."""
-        return 2 + 7 + latency
+        return 2 + 8 + latency
 
     def load_rows(self, instruction: Instruction, rows: int, token: int, latency: int, pace: float) -> int:
         """LOAD_ROWS, from the command on; pace: cycles of the bus for a beat."""
