@@ -1,19 +1,24 @@
 """Boards as data: which design, which config, how much memory, and how the tools are called for its device."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from ..arch.config import AcceleratorConfig, derive, load_config
+from ..arch.config import AcceleratorConfig, load_config
 from .errors import SynthesisError
 from .families import TARGETS, Target
-from .gateware.block_memory import COLUMN_BEATS
+from .memories import BlockRam, FlashedSdram
 from .projects.project import PROJECTS
 from .tools import check_package
 
 PINS_PACKAGE = "amaranth-boards"
 """Of PyPI: knows the pins."""
+
+WIDE_MEMORIES = (
+    ("*.tail", "words", "block"),
+    ("*.stream.payload*", "bank_*", "block"),
+)
+"""Memories for which Yosys would take LUT RAM, and wires to all of it."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,8 @@ class Board:
         platform, top: names of classes in it.
         preset: of the config.
         target: a key of `families.TARGETS`; its default device is the board's.
-        columns: of the block RAM behind the accelerator.
+        memory: behind the accelerator.
+        packages: of PyPI, that the design needs besides `PINS_PACKAGE`.
         memories: those of the design for which Yosys's own choice between block RAM and LUT RAM is not the board's: a
             pattern of modules, one of memories in them, and ``block`` or ``distributed``.
     """
@@ -37,8 +43,9 @@ class Board:
     top: str
     preset: str
     target: str
-    columns: int
+    memory: BlockRam | FlashedSdram
     memories: tuple[tuple[str, str, str], ...]
+    packages: tuple[str, ...] = ()
 
     @property
     def config(self) -> AcceleratorConfig:
@@ -51,14 +58,9 @@ class Board:
         return TARGETS[self.target]
 
     @property
-    def memory_beats(self) -> int:
-        """Words of the memory, each as wide as the bus."""
-        return self.columns * COLUMN_BEATS
-
-    @property
     def memory_bytes(self) -> int:
         """Size of the memory."""
-        return self.memory_beats * derive(self.config).bus_bytes
+        return self.memory.size(self.config)
 
     @property
     def attributes(self) -> list[str]:
@@ -72,15 +74,20 @@ class Board:
             )
         ]
 
-    def make(self, contents: Sequence[int]) -> tuple[Any, Any]:
+    def make(self, **arguments: Any) -> tuple[Any, Any]:
         """A platform of amaranth-boards, and the design for it.
 
+        Args:
+            arguments: of the top level, those that are not as in the bitstream (`memory.design`).
+
         Raises:
-            SynthesisError: amaranth-boards is missing.
+            SynthesisError: a package is missing.
         """
-        check_package(PINS_PACKAGE)
+        for package in (PINS_PACKAGE, *self.packages):
+            check_package(package)
         module = import_module(f".{self.module}", __package__)
-        return getattr(module, self.platform)(), getattr(module, self.top)(self.config, contents=contents)
+        top = getattr(module, self.top)(self.config, **{**self.memory.design(self.config), **arguments})
+        return getattr(module, self.platform)(), top
 
 
 BOARDS: dict[str, Board] = {
@@ -91,16 +98,37 @@ BOARDS: dict[str, Board] = {
         top="Ulx3sTop",
         preset="ulx3s",
         target="ecp5",
-        columns=19,
+        memory=BlockRam(columns=19),
         memories=(
-            ("*.tail", "words", "block"),
-            ("*.stream.payload*", "bank_*", "block"),
+            *WIDE_MEMORIES,
             ("*.tail", "exponents", "distributed"),
             ("*.matrix.engine.accumulators.*", "sums", "distributed"),
             ("*.stream.reader.responses", "storage", "distributed"),
             ("*.softmax.power", "ring", "distributed"),
             ("*.softmax.scale*", "ring", "distributed"),
         ),
+    ),
+    "ulx3s-sdram": Board(
+        title="ULX3S 85F (LFE5U-85F-6) with SDRAM",
+        module="ulx3s_sdram",
+        platform="ULX3S_85F_Platform",
+        top="Ulx3sSdramTop",
+        preset="ulx3s-sdram",
+        target="ecp5",
+        memory=FlashedSdram(flash_offset=0x20_0000, flash_bytes=16 << 20),
+        memories=(
+            *WIDE_MEMORIES,
+            # The block RAM that holds no model here, for what would take as much LUT RAM.
+            ("*.tail", "exponents", "block"),
+            ("*.program", "words", "block"),
+            ("*.activations", "bank_*", "block"),
+            ("*.attention.unit", "probabilities_*", "block"),
+            ("*.merger.buffer", "*", "block"),
+            ("*.quantizer", "ring", "block"),
+            ("*.quantizer_0", "ring", "block"),
+            ("*.rope", "table", "block"),
+        ),
+        packages=("litex", "litedram"),
     ),
 }
 """Name to board."""

@@ -12,8 +12,9 @@ from ..arch.model import Model
 from ..driver.compiler import check_folder, compile_model, write_folder
 from ..hdl.verilog import platform_verilog
 from .board import Board, find_board
-from .boot import check_tokenizer, memory_words
+from .boot import check_tokenizer
 from .errors import SynthesisError
+from .memories import BITSTREAM, FILLED, PLACED
 from .netlist import Count, area
 from .synth import (
     NETLIST,
@@ -28,13 +29,12 @@ from .synth import (
     synthesized,
 )
 from .timing import CriticalPath
-from .tools import check_package, run_trellis, yosys_package
-from .trellis import exchange, pattern
+from .tools import check_package, yosys_package
 
 TOP = "top"
 CONFIGURATION = "placed.config.gz"
 """What an entry of the cache keeps beside the report: the bitstream as text, with the pattern in its memory."""
-STEPS = 5
+STEPS = 4
 FULL_DEVICE = ("--placer", "static", "--router", "router2")
 """Arguments of nextpnr for a design that fills a device: with its defaults wires are a quarter longer, and the router
 is not done within hours (docs/boards.md)."""
@@ -50,7 +50,7 @@ class Built:
         board, model, config: names.
         context: positions of a text.
         device, area, totals: what is used of what is there.
-        memory_bytes: of the block RAM behind the accelerator; image_bytes, cache_bytes: of them.
+        memory_bytes: of the memory behind the accelerator; image_bytes, cache_bytes: of them.
         goal_mhz, fmax_mhz: the clock that the design has, and the fastest that it would work with; slack_ns: what is
             left of a period.
         critical_path: what limits it.
@@ -93,8 +93,8 @@ def build(
 ) -> Built:
     """Write Verilog, constraints, netlist, bitstream as text and as the board takes it, memory contents and a report.
 
-    The design knows no model: it is synthesized, placed and routed once, with a pattern in its memory, which is then
-    exchanged for the model's image. Another model costs seconds.
+    The design knows no model: it is synthesized, placed and routed once, and the model then comes into its memory as
+    `memories` says. Another model costs seconds.
 
     Raises:
         SynthesisError: no such board, a tool is missing or fails, or the design does not reach its clock.
@@ -115,8 +115,8 @@ def build(
 
     report(0, "elaborating")
     compiled = compile_model(model, config)
-    image = memory_words(compiled, chosen.memory_bytes)
-    source, constraints = _design(chosen)
+    chosen.memory.contents(compiled)  # whether it fits, before the tools take their time
+    source, constraints = design(chosen)
     mapped = synthesized(
         source, chosen.family, cached, lambda line: report(1, f"Yosys: {line}"), before=chosen.attributes
     )
@@ -133,15 +133,14 @@ def build(
         )
     path = result["critical_path"]
     with tempfile.TemporaryDirectory() as work:
-        _pack(Path(work), placed, image, config.bus.data_bits, report)
+        (Path(work) / PLACED).write_bytes(gzip.decompress((placed / CONFIGURATION).read_bytes()))
+        more = chosen.memory.pack(Path(work), compiled, lambda tool: report(3, tool))
+        copied = {f"{board}.config": FILLED, f"{board}.bit": BITSTREAM, **{name: name for name in more}}
         files: dict[str, Callable[[Path], object]] = {
             f"{board}.v": lambda place: place.write_text(source),
             f"{board}.lpf": lambda place: place.write_text(constraints),
             f"{board}.json": lambda place: place.write_bytes(gzip.decompress((mapped / NETLIST).read_bytes())),
-            f"{board}.config": lambda place: place.write_bytes((Path(work) / "model.config").read_bytes()),
-            f"{board}.bit": lambda place: place.write_bytes((Path(work) / "model.bit").read_bytes()),
-            "pattern.hex": lambda place: place.write_bytes((Path(work) / "pattern.hex").read_bytes()),
-            "image.hex": lambda place: place.write_bytes((Path(work) / "image.hex").read_bytes()),
+            **{name: _copy_of(Path(work) / made) for name, made in copied.items()},
         }
         built = Built(
             board=board,
@@ -165,10 +164,19 @@ def build(
     return built
 
 
-def _design(board: Board) -> tuple[str, str]:
-    """Verilog and constraints, with the pattern in the memory."""
-    platform, top = board.make(pattern(board.memory_beats, board.config.bus.data_bits))
-    return platform_verilog(platform, top, name=TOP)
+def design(board: Board, **arguments: Any) -> tuple[str, str]:
+    """Verilog and constraints.
+
+    Args:
+        arguments: of the top level, those that are not as in the bitstream.
+    """
+    platform, top = board.make(**arguments)
+    source, constraints = platform_verilog(platform, top, name=TOP)
+    return source + "".join(platform.extra_files[name] for name in platform.iter_files(".v")), constraints
+
+
+def _copy_of(made: Path) -> Callable[[Path], object]:
+    return lambda place: place.write_bytes(made.read_bytes())
 
 
 def _placed(board: Board, mapped: Path, constraints: str, cached: Cached, tick: Callable[[str], None]) -> Path:
@@ -176,22 +184,12 @@ def _placed(board: Board, mapped: Path, constraints: str, cached: Cached, tick: 
     placement = board.family.placement
     assert placement is not None, "checked before anything was run"
     clock = nextpnr_arguments(board.config.control.clock_mhz)
-    arguments = [*clock, *FULL_DEVICE, "--lpf", "pins.lpf", "--textcfg", "placed.config"]
+    arguments = [*clock, *FULL_DEVICE, "--lpf", "pins.lpf", "--textcfg", PLACED]
     parts = [mapped.name, constraints, *placement_key(placement), *arguments, *DETOUR.values()]
 
     def fill(folder: Path) -> None:
         place(mapped, placement, arguments, {"pins.lpf": constraints}, folder, tick, settings=DETOUR)
-        (folder / CONFIGURATION).write_bytes(gzip.compress((folder / "placed.config").read_bytes()))
-        (folder / "placed.config").unlink()
+        (folder / CONFIGURATION).write_bytes(gzip.compress((folder / PLACED).read_bytes()))
+        (folder / PLACED).unlink()
 
     return cached("board", key_of(parts), fill)
-
-
-def _pack(folder: Path, placed: Path, image: list[int], data_bits: int, report: Callable[[int, str], None]) -> None:
-    """Write `model.config` and `model.bit`: the placed design with an image in its memory."""
-    (folder / "placed.config").write_bytes(gzip.decompress((placed / CONFIGURATION).read_bytes()))
-    exchange(
-        folder, "placed.config", image, "model.config", data_bits=data_bits, tick=lambda line: report(3, "ecpbram")
-    )
-    arguments = ["--compress", "--input", "model.config", "--bit", "model.bit"]
-    run_trellis("ecppack", arguments, folder, lambda line: report(4, "ecppack"))

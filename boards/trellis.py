@@ -5,7 +5,7 @@ from pathlib import Path
 from random import Random
 
 from .errors import SynthesisError
-from .gateware.block_memory import COLUMN_BEATS
+from .gateware.block_memory import COLUMN_BEATS, banks
 from .tools import Tick, run_trellis
 
 PATTERN_SEED = 1
@@ -50,9 +50,17 @@ def exchange(folder: Path, config: str, new: Sequence[int], result: str, *, data
 
 
 def lanes(words: Sequence[int], data_bits: int) -> list[tuple[int, ...]]:
-    """What the block RAMs of a memory hold: a byte lane of a column each."""
-    columns = [words[low : low + COLUMN_BEATS] for low in range(0, len(words), COLUMN_BEATS)]
-    return [tuple(word >> low & 0xFF for word in column) for column in columns for low in range(0, data_bits, 8)]
+    """What the block RAMs of a memory hold, a byte an entry: of every bank some bits of each word, four, or one, words
+    in a byte."""
+    found = []
+    for beats in banks(len(words)):
+        width = 8 * COLUMN_BEATS // len(beats)
+        for low in range(0, data_bits, width):
+            values = [words[beat] >> low & (1 << width) - 1 for beat in beats]
+            places = range(0, 8, width)
+            packed = zip(*(values[index :: len(places)] for index in range(len(places))), strict=True)
+            found.append(tuple(sum(v << place for v, place in zip(group, places, strict=True)) for group in packed))
+    return found
 
 
 def check_exchange(before: Blocks, after: Blocks, old: list[tuple[int, ...]], new: list[tuple[int, ...]]) -> None:

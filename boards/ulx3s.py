@@ -8,6 +8,8 @@ from amaranth.lib.cdc import FFSynchronizer
 from amaranth_boards.ulx3s import ULX3S_85F_Platform
 
 from ..arch.config import AcceleratorConfig
+from .boot import list_offset
+from .gateware.block_memory import BlockMemory
 from .gateware.pll import Pll
 from .gateware.system import ConsoleSystem
 
@@ -15,21 +17,19 @@ CLOCK_MHZ = 25.0
 """Of the oscillator on the board."""
 
 
-class Ulx3sTop(Elaboratable):
-    """The console on the board's USB serial port.
-
-    LED 0: it awaits a prompt; 1: it works on an answer; 2: the last answer ended with an error.
+class Ulx3sConsole(Elaboratable):
+    """A console on the board's USB serial port; what kind of memory is behind it, say `Ulx3sTop` and `Ulx3sSdramTop`.
 
     Parameters
     ----------
-    config : AcceleratorConfig
-    contents : sequence of int
-        Of the block RAM behind the accelerator's bus.
+    pll : Pll
+    system : ConsoleSystem
+    lights : sequence of Value
+        From LED 0 on.
     """
 
-    def __init__(self, config: AcceleratorConfig, *, contents: Sequence[int]) -> None:
-        self.pll = Pll(input_mhz=CLOCK_MHZ, output_mhz=config.control.clock_mhz)
-        self.system = ConsoleSystem(config, contents=contents)
+    def __init__(self, pll: Pll, system: ConsoleSystem, lights: Sequence[Value]) -> None:
+        self.pll, self.system, self.lights = pll, system, lights
 
     def elaborate(self, platform: ULX3S_85F_Platform) -> Module:
         m = Module()
@@ -42,7 +42,7 @@ class Ulx3sTop(Elaboratable):
         inputs = {"clk": (platform.request("clk25", dir="-"), self.pll.i), "rx": (uart.rx, system.rx)}
         # A low GPIO0 makes the ESP32 wait for a program when it starts, and it starts with the board.
         outputs: dict[str, tuple[io.PortLike, Value]] = {"tx": (uart.tx, system.tx), "gpio0": (esp32.gpio0, Const(1))}
-        for number, light in enumerate((~system.busy, system.busy, system.failed)):
+        for number, light in enumerate(self.lights):
             outputs[f"led_{number}"] = (platform.request("led", number, dir="-"), light)
         for name, (port, value) in inputs.items():
             m.submodules[f"{name}_pin"] = pin = io.Buffer("i", port)
@@ -51,3 +51,24 @@ class Ulx3sTop(Elaboratable):
             m.submodules[f"{name}_pin"] = pin = io.Buffer("o", port)
             m.d.comb += pin.o.eq(value)
         return m
+
+
+class Ulx3sTop(Ulx3sConsole):
+    """With all memory in block RAM.
+
+    LED 0: it awaits a prompt; 1: it works on an answer; 2: the last answer ended with an error.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+    contents : sequence of int
+        Of the block RAM behind the accelerator's bus.
+    """
+
+    def __init__(self, config: AcceleratorConfig, *, contents: Sequence[int]) -> None:
+        bus = config.bus
+        memory = BlockMemory(contents=contents, data_bits=bus.data_bits, address_bits=bus.address_bits)
+        boot_list = list_offset(config, len(contents) * bus.data_bits // 8)
+        system = ConsoleSystem(config, memory=memory, boot_list=boot_list)
+        pll = Pll(input_mhz=CLOCK_MHZ, output_mhz=config.control.clock_mhz)
+        super().__init__(pll, system, (~system.busy, system.busy, system.failed))

@@ -21,7 +21,7 @@ from .sim.cache import cached_build
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Folder to write.")
 @json_option
 def build_(board: str, model: str | None, output: Path, as_json: bool) -> None:
-    """Everything from a model to a board's bitstream: synthesis, place and route, the model in its block RAM.
+    """Everything from a model to a board's bitstream: synthesis, place and route, the model in its memory.
 
     The first time takes an hour or so; another model, or the same once more, takes seconds, since the design knows
     none. For kv260 and u280 it writes a project: Vivado, which you run, makes the bitstream, and `celosia run --device`

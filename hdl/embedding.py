@@ -231,7 +231,8 @@ class Embedding(wiring.Component):
         left = Signal(12)
         word = Signal(20)
         base = Signal(48)
-        token = self.tokens.data
+        # The token memory may be far away.
+        token = Signal.like(self.tokens.data)
         emitting = self._block(m, address, dequantizer, instruction.format)
         m.d.comb += [
             self.tokens.en.eq(1),
@@ -246,8 +247,8 @@ class Embedding(wiring.Component):
             self.memory.o_address.payload.beats.eq(1),
             address.o.ready.eq(self.memory.o_address.ready),
             self.fault.status.eq(Status.TOKEN_RANGE),
-            self.fault.address.eq(token),
         ]
+        m.d.sync += [self.fault_valid.eq(0), self.fault.address.eq(token)]
         in_flight = self._write(m, dequantizer, emitting, word)
         with m.If(emitting):
             m.d.sync += word.eq(word + 1)
@@ -259,11 +260,14 @@ class Embedding(wiring.Component):
                     m.next = "Look Up"
             with m.State("Look Up"):
                 m.d.sync += base.eq(self.image_base + instruction.base)
+                m.next = "Fetch"
+            with m.State("Fetch"):
+                m.d.sync += token.eq(self.tokens.data)
                 m.next = "Check"
             with m.State("Check"):
                 m.d.sync += left.eq(instruction.k)
                 with m.If(token >= instruction.n):
-                    m.d.comb += self.fault_valid.eq(1)
+                    m.d.sync += self.fault_valid.eq(1)
                     m.next = "Idle"
                 with m.Else():
                     m.d.comb += address.start.eq(1)

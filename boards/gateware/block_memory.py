@@ -1,32 +1,43 @@
 """An AXI4 memory of the block RAMs of an FPGA."""
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In
 
 from ...hdl.axi import RESPONSE_DECERR, RESPONSE_OKAY, axi4_read, axi4_write
-from ...hdl.common import ANY_ON_COLLISION, bits_for, pick
+from ...hdl.common import ANY_ON_COLLISION, bits_for
 
 COLUMN_BEATS = 2048
 """Beats of a column: the depth of an ECP5 block RAM that is a byte wide (2048 x 9 bits, of which 8 are used)."""
 
-GROUP = 4
-"""Columns that share registers at their addresses and behind their data."""
+BANK_BEATS = 8192
+"""Beats of a bank, where there are so many: the depth of a block RAM that is two bits wide. To each go a quarter of the
+data wires that go to one of a column."""
+
+
+def banks(beats: int) -> list[range]:
+    """The beats of every bank of a memory: large ones first, then columns."""
+    large, rest = divmod(beats, BANK_BEATS)
+    depths = [BANK_BEATS] * large + [COLUMN_BEATS] * (rest // COLUMN_BEATS)
+    starts = [sum(depths[:index]) for index in range(len(depths))]
+    return [range(start, start + depth) for start, depth in zip(starts, depths, strict=True)]
 
 
 class BlockMemory(wiring.Component):
-    """Columns of block RAM, a byte lane each, behind an AXI4 port that reads and writes at the same time.
+    """Banks of block RAM behind an AXI4 port that reads and writes at the same time.
 
-    Reads: one beat a cycle, burst after burst without a gap, the first beat six cycles after its address was taken;
+    Reads: one beat a cycle, burst after burst without a gap, the first beat five cycles after its address was taken;
     a `rready` that is low stops all of it. Writes: a burst of n beats takes n + 2 cycles and is answered behind its
     last beat, when reads see it. A burst that begins behind the memory is answered with DECERR and writes nothing.
     What a read gives of bytes that are written in the cycle in which it reads them is not defined; of the other bytes
-    of the beat it is, since no two lanes share a block RAM. The accelerator reads pages in which it writes other
+    of the beat it is, since no two bytes share a block RAM. The accelerator reads pages in which it writes other
     positions. Bursts must be INCR, of full width and within a page of 4 KiB, as its are.
 
-    Cost on ECP5: `beats` / 2048 x bus bytes block RAMs of 2 KiB each, and some 40 LUTs and 60 registers a column of
+    Cost on ECP5: `beats` / 2048 x bus bytes block RAMs of 2 KiB each, and COST a bank of
     64 bits.
 
     Parameters
@@ -46,7 +57,7 @@ class BlockMemory(wiring.Component):
             raise ValueError(f"contents has {len(contents)} words: must be a multiple of {COLUMN_BEATS}, a column")
         self.data_bits, self.address_bits = data_bits, address_bits
         self.contents = contents
-        self.columns = len(contents) // COLUMN_BEATS
+        self.banks = banks(len(contents))
         widths = {"address_bits": address_bits, "data_bits": data_bits, "id_bits": 1}
         super().__init__({"reads": In(axi4_read(**widths)), "writes": In(axi4_write(**widths))})
 
@@ -55,10 +66,10 @@ class BlockMemory(wiring.Component):
         self._shift = bits_for(self.data_bits // 8)
         self._beat_bits = bits_for(len(self.contents))
         self._write_ports, self._read_ports = [], []
-        for column in range(self.columns):
-            words = self.contents[column * COLUMN_BEATS : (column + 1) * COLUMN_BEATS]
-            store = memory.Memory(shape=self.data_bits, depth=COLUMN_BEATS, init=words, attrs=ANY_ON_COLLISION)
-            m.submodules[f"column_{column}"] = store
+        for number, beats in enumerate(self.banks):
+            words = self.contents[beats.start : beats.stop]
+            store = memory.Memory(shape=self.data_bits, depth=len(beats), init=words, attrs=ANY_ON_COLLISION)
+            m.submodules[f"bank_{number}"] = store
             self._write_ports.append(store.write_port(granularity=8))
             self._read_ports.append(store.read_port())
         self._read(m)
@@ -68,11 +79,15 @@ class BlockMemory(wiring.Component):
     def _outside(self, address: Value) -> Value:
         return address[self._shift :] >= len(self.contents)
 
-    def _read(self, m: Module) -> None:
-        """A burst's beats, then five registers, since the block RAMs are all over the chip.
+    def _bank(self, beat: Value) -> Value:
+        """A bit for every bank: whether a beat is in it."""
+        return Cat(beat >> bits_for(len(beats)) == beats.start // len(beats) for beats in self.banks)
 
-        At the addresses of the beat's group of columns, in the block RAM, behind the choice of a column, on the way
-        from the group, behind the choice of a group.
+    def _read(self, m: Module) -> None:
+        """A burst's beats, then four registers, since the block RAMs are all over the chip.
+
+        At the addresses of the beat's bank, in the block RAM, behind it, which are zero unless the beat is the bank's,
+        and at the port.
         """
         bus = self.reads
         go = Signal()
@@ -95,39 +110,32 @@ class BlockMemory(wiring.Component):
                 first.id.eq(bus.arid),
                 first.outside.eq(self._outside(bus.araddr)),
             ]
-        low, group_low = bits_for(COLUMN_BEATS), bits_for(GROUP)
-        valid, tag, where = issued, first, beat[low:]
-        column_at = {}
-        for name in ("addressed", "fetched", "chosen", "carried"):
-            before_valid, before, before_where = valid, tag, where
+        valid, tag = issued, first
+        for name in ("addressed", "fetched", "held"):
+            before_valid, before = valid, tag
             valid, tag = Signal(name=name), _Tag(name)
-            where = Signal.like(before_where, name=f"{name}_column")
             with m.If(go):
-                m.d.sync += [valid.eq(before_valid), where.eq(before_where), *tag.take(before)]
-            column_at[name] = where
-        carried = []
-        for index in range(0, self.columns, GROUP):
-            ports = self._read_ports[index : index + GROUP]
-            address = Signal(low, name=f"read_address_{index}", reset_less=True)
-            word = Signal(self.data_bits, name=f"word_{index}", reset_less=True)
-            on_its_way = Signal(self.data_bits, name=f"carried_{index}", reset_less=True)
-            # Those of other groups stand still, which also keeps synthesis from making one register of all.
-            with m.If(go & (beat[low + group_low :] == index // GROUP)):
-                m.d.sync += address.eq(beat[:low])
-            for port in ports:
-                m.d.comb += [port.addr.eq(address), port.en.eq(go)]
-            words = [Value.cast(port.data) for port in ports]
-            choice = pick(m, words, column_at["fetched"][:group_low], name=f"choice_{index}")
+                m.d.sync += [valid.eq(before_valid), *tag.take(before)]
+        words = []
+        for number, (port, selected) in enumerate(zip(self._read_ports, self._bank(beat), strict=True)):
+            address = Signal(len(port.addr), name=f"read_address_{number}", reset_less=True)
+            word = Signal(self.data_bits, name=f"word_{number}", reset_less=True)
+            # The other banks' stand still, which also keeps synthesis from making one register of all.
+            with m.If(go & selected):
+                m.d.sync += address.eq(beat)
+            addressed = Signal(name=f"addressed_{number}")
+            fetched = Signal(name=f"fetched_{number}")
             with m.If(go):
-                m.d.sync += [word.eq(choice), on_its_way.eq(word)]
-            carried.append(on_its_way)
+                m.d.sync += [addressed.eq(selected), fetched.eq(addressed), word.eq(Mux(fetched, port.data, 0))]
+            m.d.comb += [port.addr.eq(address), port.en.eq(go)]
+            words.append(word)
         with m.If(go):
             m.d.sync += [
                 bus.rvalid.eq(valid),
                 bus.rid.eq(tag.id),
                 bus.rlast.eq(tag.last),
                 bus.rresp.eq(RESPONSE_OKAY),
-                bus.rdata.eq(pick(m, carried, where[group_low:], name="read_word")),
+                bus.rdata.eq(reduce(or_, words)),
             ]
             with m.If(tag.outside):
                 m.d.sync += bus.rresp.eq(RESPONSE_DECERR)
@@ -140,19 +148,17 @@ class BlockMemory(wiring.Component):
         written = Signal()
         enable = Signal(self.data_bits // 8)
         word = Signal(self.data_bits)
-        low = bits_for(COLUMN_BEATS)
         where = Signal.like(beat)
-        # Two registers before the block RAMs; between them a group, and a column, knows itself.
+        # Two registers before the block RAMs; between them a bank knows itself.
         m.d.sync += [enable.eq(0), word.eq(bus.wdata), where.eq(beat)]
-        for index in range(0, self.columns, GROUP):
-            address = Signal(low, name=f"write_address_{index}", reset_less=True)
-            data = Signal(self.data_bits, name=f"write_data_{index}", reset_less=True)
-            with m.If(where[low + bits_for(GROUP) :] == index // GROUP):
-                m.d.sync += [address.eq(where[:low]), data.eq(word)]
-            for column, port in enumerate(self._write_ports[index : index + GROUP], index):
-                lanes = Signal(len(enable), name=f"lanes_{column}")
-                m.d.sync += lanes.eq(enable & (where[low:] == column).replicate(len(enable)))
-                m.d.comb += [port.addr.eq(address), port.data.eq(data), port.en.eq(lanes)]
+        for number, (port, selected) in enumerate(zip(self._write_ports, self._bank(where), strict=True)):
+            address = Signal(len(port.addr), name=f"write_address_{number}", reset_less=True)
+            data = Signal(self.data_bits, name=f"write_data_{number}", reset_less=True)
+            lanes = Signal(len(enable), name=f"lanes_{number}")
+            with m.If(selected):
+                m.d.sync += [address.eq(where), data.eq(word)]
+            m.d.sync += lanes.eq(enable & selected.replicate(len(enable)))
+            m.d.comb += [port.addr.eq(address), port.data.eq(data), port.en.eq(lanes)]
         with m.FSM(name="write"):
             with m.State("Wait For Address"):
                 m.d.comb += bus.awready.eq(1)

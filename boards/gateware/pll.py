@@ -48,26 +48,46 @@ def dividers_for(input_mhz: float, output_mhz: float) -> Dividers:
 
 
 class Pll(wiring.Component):
-    """A clock from another one, in phase with it.
+    """A clock from another one, in phase with it, and a third one that is late against it if one is wanted.
 
     Parameters
     ----------
     input_mhz, output_mhz : float
         Of the clock that comes and of the one that is made.
+    late_degrees : float or None
+        By what part of its period, of 360 degrees, `late` is behind `o`; None: there is no `late`.
 
     Members
     -------
     i : In(1), o : Out(1), clocks
+    late : Out(1), clock
     locked : Out(1), asynchronous: `o` has its frequency
     """
 
-    def __init__(self, *, input_mhz: float, output_mhz: float) -> None:
-        self.dividers = dividers_for(input_mhz, output_mhz)
-        super().__init__({"i": In(1), "o": Out(1), "locked": Out(1)})
+    def __init__(self, *, input_mhz: float, output_mhz: float, late_degrees: float | None = None) -> None:
+        self.dividers, self._late = dividers_for(input_mhz, output_mhz), None
+        members = {"i": In(1), "o": Out(1), "locked": Out(1)}
+        if late_degrees is not None:
+            members["late"] = Out(1)
+            step = 360 / self.dividers.output
+            self._late = round(late_degrees / step)
+            if not 0 <= self._late < self.dividers.output or abs(self._late * step - late_degrees) > 1e-6:
+                raise ValueError(f"late_degrees = {late_degrees!r}: must be a multiple of {step:g} below 360")
+        super().__init__(members)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         divide = self.dividers
+        late = {}
+        if self._late is not None:
+            # Phases count periods of the oscillator, of which both outputs have the same number.
+            late = {
+                "p_CLKOS_ENABLE": "ENABLED",
+                "p_CLKOS_DIV": divide.output,
+                "p_CLKOS_CPHASE": divide.output // 2 + self._late,
+                "p_CLKOS_FPHASE": 0,
+                "o_CLKOS": self.late,
+            }
         m.submodules.pll = Instance(
             "EHXPLLL",
             p_CLKI_DIV=divide.reference,
@@ -94,5 +114,6 @@ class Pll(wiring.Component):
             i_ENCLKOP=Const(0),
             o_CLKOP=self.o,
             o_LOCK=self.locked,
+            **late,
         )
         return m

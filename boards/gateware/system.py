@@ -1,8 +1,6 @@
 """An accelerator with its memory and a console: a computer that talks on two wires."""
 
-from collections.abc import Sequence
-
-from amaranth.hdl import Module, ResetInserter
+from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
@@ -11,8 +9,6 @@ from ...hdl.axi import axi4_read, connect_flat
 from ...hdl.common import Queue
 from ...hdl.control.accelerator import Accelerator
 from ...hdl.control.registers import ADDRESS_BITS
-from ..boot import list_offset
-from .block_memory import BlockMemory
 from .console import Console
 from .loader import Loader
 from .uart import UartReceiver, UartTransmitter, divisor_for
@@ -29,8 +25,10 @@ class ConsoleSystem(wiring.Component):
     ----------
     config : AcceleratorConfig
         Its `control.clock_mhz` must be the clock's.
-    contents : sequence of int
-        Of the memory, as `boot.memory_words` makes them.
+    memory : wiring.Component
+        With an AXI4 port, `reads` and `writes`, of the config's bus and ids of one bit. Becomes a part of it.
+    boot_list : int
+        Address of the boot list in it.
 
     Members
     -------
@@ -39,8 +37,8 @@ class ConsoleSystem(wiring.Component):
     busy : Out(1), it works on an answer; failed : Out(1), the last one ended with an error
     """
 
-    def __init__(self, config: AcceleratorConfig, *, contents: Sequence[int]) -> None:
-        self.config, self.contents = config, contents
+    def __init__(self, config: AcceleratorConfig, *, memory: wiring.Component, boot_list: int) -> None:
+        self.config, self.memory, self.boot_list = config, memory, boot_list
         self.clock_hz = round(config.control.clock_mhz * 1e6)
         self.divisor = divisor_for(self.clock_hz, BAUD)
         super().__init__({"hold": In(1), "rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "failed": Out(1)})
@@ -48,12 +46,10 @@ class ConsoleSystem(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config, bus = self.config, self.config.bus
-        bus_bytes = bus.data_bits // 8
         ports = {"data_bits": bus.data_bits, "address_bits": bus.address_bits}
-        base = list_offset(config, len(self.contents) * bus_bytes)
         m.submodules.accelerator = accelerator = Accelerator(config)
-        m.submodules.memory = memory = BlockMemory(contents=self.contents, **ports)
-        loader = Loader(base=base, **ports)
+        m.submodules.memory = memory = self.memory
+        loader = Loader(base=self.boot_list, **ports)
         console = Console(clock_hz=self.clock_hz, address_bits=ADDRESS_BITS)
         receiver, transmitter = UartReceiver(divisor=self.divisor), UartTransmitter(divisor=self.divisor)
         keys = Queue(shape=8, depth=KEYS)
@@ -77,9 +73,14 @@ class ConsoleSystem(wiring.Component):
         return m
 
     def _share_reads(
-        self, m: Module, accelerator: Accelerator, loader: Loader, memory: BlockMemory, ports: dict[str, int]
+        self, m: Module, accelerator: Accelerator, loader: Loader, memory: wiring.Component, ports: dict[str, int]
     ) -> None:
-        """The loader reads before the accelerator has been started, so neither is ever in the other's way."""
+        """The loader reads before the accelerator has been started, so neither is ever in the other's way.
+
+        Nor does a register at what decides, for memory and accelerator may be far apart.
+        """
+        loading = Signal(init=1)
+        m.d.sync += loading.eq(loader.busy)
         for name, member in axi4_read(**ports, id_bits=1).members.items():
             ours, its = getattr(accelerator, f"m_axi_{name}"), getattr(loader.reads, name)
             theirs = getattr(memory.reads, name)
@@ -90,7 +91,7 @@ class ConsoleSystem(wiring.Component):
                     m.d.comb += theirs.eq(its)
                 with m.Else():
                     m.d.comb += theirs.eq(ours)
-        with m.If(loader.busy):
+        with m.If(loading):
             m.d.comb += [accelerator.m_axi_rvalid.eq(0), accelerator.m_axi_arready.eq(0)]
         with m.Else():
             m.d.comb += [loader.reads.rvalid.eq(0), loader.reads.arready.eq(0)]

@@ -23,7 +23,7 @@ LEAD = 5
 TREE_LEVELS = 5
 """Additions from a float to the sum of its block of 32."""
 
-PLAIN, ONE_SUM, TWO_SUMS = 1, 2 + ADD, 2 + 2 * ADD
+PLAIN, ONE_SUM, TWO_SUMS = 1, 3 + ADD, 3 + 2 * ADD
 """Cycles from a step of a product's writer to its write: without bias and residual, with one of them, with both."""
 
 CANDIDATES = 2
@@ -203,7 +203,7 @@ class Timing:
 
     def first_answer(self, latency: int) -> int:
         """From an EMBED's command, or its next row, to the row's first beat."""
-        return 2 + 7 + latency
+        return 2 + 8 + latency
 
     def load_rows(self, instruction: Instruction, rows: int, token: int, latency: int, pace: float) -> int:
         """LOAD_ROWS, from the command on; pace: cycles of the bus for a beat."""

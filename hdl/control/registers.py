@@ -10,12 +10,16 @@ from ..axi import axi4_lite
 ADDRESS_BITS = 12
 """Address bits of the register space: 4 KiB."""
 
+GROUP_BITS = 5
+"""Address bits of the registers of which one is chosen in a cycle: 8 of them."""
+
 
 class LitePort(wiring.Component):
     """AXI4-Lite subordinate to one access at a time: strobes for the registers, a registered address.
 
-    A write takes three cycles, a read four (the address is stable for a cycle before the data is taken, so that a
-    memory can answer). Byte strobes are not supported by the registers: a write with a partial strobe is an SLVERR.
+    A write takes three cycles, a read four (the address is stable for two cycles before the data is taken, so that
+    there can be a register on its way). Byte strobes are not supported by the registers: a write with a partial strobe
+    is an SLVERR.
 
     Members:
         bus : In(axi4_lite), the port.
@@ -58,8 +62,8 @@ class LitePort(wiring.Component):
                 with m.If(bus.bready):
                     m.next = "Idle"
             with m.State("Look Up"):
-                m.next = "Wait For Memory"
-            with m.State("Wait For Memory"):
+                m.next = "Choose"
+            with m.State("Choose"):
                 m.next = "Read"
             with m.State("Read"):
                 m.d.comb += self.read.eq(1)
@@ -122,15 +126,32 @@ class RegisterBlock(wiring.Component):
             self.write.eq(port.write),
             self.read.eq(port.read),
         ]
-        with m.Switch(port.address):
-            for register in registers():
-                with m.Case(register.offset):
-                    m.d.comb += port.read_data.eq(self._read_value(register))
+        m.d.comb += port.read_data.eq(self._chosen(m, port.address))
         for register in registers():
             selected = port.write & (port.address == register.offset)
             for field in register.fields:
                 self._store(m, register, field, selected, port.write_data)
         return m
+
+    def _chosen(self, m: Module, address: Signal) -> Signal:
+        """The register at an address that was the same in the cycle before: one of every group, then one of the groups.
+
+        The registers are thousands of bits all over a chip; a multiplexer in one piece would draw them to one place.
+        """
+        groups: dict[int, list[Register]] = {}
+        for register in registers():
+            groups.setdefault(register.offset >> GROUP_BITS, []).append(register)
+        chosen = Signal(32)
+        for number, members in groups.items():
+            value = Signal(32, name=f"group_{number}", reset_less=True)
+            m.d.sync += value.eq(0)
+            with m.Switch(address[:GROUP_BITS]):
+                for register in members:
+                    with m.Case(register.offset % (1 << GROUP_BITS)):
+                        m.d.sync += value.eq(self._read_value(register))
+            with m.If(address[GROUP_BITS:] == number):
+                m.d.comb += chosen.eq(value)
+        return chosen
 
     def _read_value(self, register: Register) -> object:
         parts, low = [], 0

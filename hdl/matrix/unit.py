@@ -145,7 +145,6 @@ class MatrixUnit(wiring.Component):
             self.i.ready.eq(~running & handed & (owed == 0) & ~self.clear),
             accept.eq(self.i.valid & self.i.ready),
             hand.eq(~handed & ((unwritten == writer.done) | (self._between & writer.alike & (unwritten == 1)))),
-            self.busy.eq(running | ~handed | (unwritten != 0)),
             self.done.eq(writer.done),
             self.drains.eq(self.busy & ~running),
             self.spm_chunk.eq(writing.chunk),
@@ -159,6 +158,9 @@ class MatrixUnit(wiring.Component):
             writer.rows.eq(_rows(writing)),
         ]
         m.d.sync += [start.eq(accept), writer.start.eq(hand)]
+        # A register, for it decides whose tiles and micro-ops the engine gets.
+        goes_on = (running & ~sequencer.ends) | ~handed | (unwritten != writer.done)
+        m.d.sync += self.busy.eq(~self.clear & (accept | goes_on))
         with m.If(accept):
             m.d.sync += [issuing.eq(self.i.payload), running.eq(1), handed.eq(0)]
         with m.If(sequencer.ends):

@@ -12,7 +12,7 @@ from ..interfaces import COMMAND, Interfaces, flag, read_port, write_port
 from .top_k import candidates_layout, top_k_latency
 
 PLAIN = 1
-ONE_SUM = PLAIN + 1 + FloatAdd.latency
+ONE_SUM = PLAIN + 2 + FloatAdd.latency
 TWO_SUMS = ONE_SUM + FloatAdd.latency
 """Cycles from a step to its write: without an addition, with one, with two."""
 
@@ -104,22 +104,22 @@ class ResultWriter(wiring.Component):
             m.d.sync += stage.eq(stages[-1])
             stages.append(stage)
         values_1 = delay(m, values, 1, enable=C(1), name="values_1")
-        values_2 = delay(m, values_1, 1, enable=C(1), name="values_2")
+        values_3 = delay(m, values_1, 2, enable=C(1), name="values_3")
 
-        # An operand is read the cycle before its sum: the bias, or the residual if there is none, for the first one.
+        # An operand is read two cycles before its sum: the bias, or the residual if there is none, for the first one.
         bias, residual, both = self._sums(m)
         first = valid[0] & residual & ~both
-        second = valid[ONE_SUM - 2] & both
+        second = valid[ONE_SUM - 3] & both
         m.d.comb += [
             self.pm.en.eq(valid[0] & bias),
             self.pm.address.eq(Mux(self.pm.en, stages[1].word, 0)),
             self.spm_read.en.eq(first | second),
-            self.spm_read.address.eq(Mux(first, stages[1].address, 0) | Mux(second, stages[ONE_SUM - 1].address, 0)),
+            self.spm_read.address.eq(Mux(first, stages[1].address, 0) | Mux(second, stages[ONE_SUM - 2].address, 0)),
         ]
         operand = Mux(bias, Value.cast(self.pm.data), 0) | Mux(residual & ~both, Value.cast(self.spm_read.data), 0)
-        once, once_overflow = self._add(m, values_2, operand, stages[2].section, name="once")
+        once, once_overflow = self._add(m, values_3, operand, stages[2].section, name="once")
         residuals = Value.cast(self.spm_read.data)
-        twice, twice_overflow = self._add(m, once, residuals, stages[ONE_SUM].section, name="twice")
+        twice, twice_overflow = self._add(m, once, residuals, stages[ONE_SUM - 1].section, name="twice")
 
         # A step goes no further than it must: the next one may need other sums.
         further = Signal(TWO_SUMS)
@@ -143,7 +143,8 @@ class ResultWriter(wiring.Component):
         return m
 
     def _sums(self, m: Module) -> tuple[Signal, Signal, Signal]:
-        """Whether the commands in the pipeline, which are all alike, add a bias, a residual, or both."""
+        """Whether the commands in the pipeline, which are all alike, add a bias, a residual, or both: a cycle after
+        `start`, when the first step can come."""
         bias, residual, both = (Signal(name=name) for name in ("has_bias", "has_residual", "has_both"))
         wanted = {}
         for name, command in (("now", self.command), ("next", self.coming)):
@@ -151,9 +152,8 @@ class ResultWriter(wiring.Component):
             top_k = flag(instruction, Flag.TOP_K)
             adders = Cat(flag(instruction, Flag.BIAS), flag(instruction, Flag.RESIDUAL) & ~top_k)
             wanted[name] = Cat(adders, top_k, command.chunk)
+        m.d.sync += [Cat(bias, residual).eq(wanted["now"][:2]), both.eq(wanted["now"][:2].all())]
         m.d.comb += [
-            Cat(bias, residual).eq(wanted["now"][:2]),
-            both.eq(bias & residual),
             # The top-k unit forgets the candidates of one when the next begins.
             self.alike.eq((wanted["now"] == wanted["next"]) & ~flag(self.command.instruction, Flag.TOP_K)),
         ]
@@ -226,9 +226,11 @@ class ResultWriter(wiring.Component):
             m.d.sync += [row.eq(0), part.eq(0), lane.eq(0)]
 
     def _add(self, m: Module, values: Value, word: Value, section: Value, *, name: str) -> tuple[Value, Value]:
-        """Adds the part of a word that a step covers."""
+        """Adds the part of a word that a step covers; the word and its section come a cycle before the values."""
         sums = Signal(32 * self.width, name=f"{name}_sums")
+        # A register: the word comes from a memory that many units share.
         part = _word(m, word, section, 32 * self.width, name=f"{name}_part")
+        part = delay(m, part, 1, enable=C(1), name=f"{name}_operand")
         overflows = []
         for lane in range(self.width):
             m.submodules[f"{name}_{lane}"] = add = FloatAdd()

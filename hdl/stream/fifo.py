@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...arch.config import AcceleratorConfig, derive
 from ...arch.formats import BLOCK
+from ..common import SkidBuffer
 from .regions import CONTENT, Kind
 
 QUEUE = 4
@@ -141,7 +142,7 @@ class PayloadFifo(wiring.Component):
 
 
 class ScaleFifo(wiring.Component):
-    """Scale beats in; slices of C scales, or whole beats of exponents, out: one per cycle, three cycles of latency.
+    """Scale beats in; slices of C scales, or whole beats of exponents, out: one per cycle, four cycles of latency.
 
     A beat that a region leaves partly used is dropped at its end.
 
@@ -149,7 +150,7 @@ class ScaleFifo(wiring.Component):
         write : In(1), beat : In(W*8). There is room: see `used`.
         content : In(stream(CONTENT)), one per region with scales or exponents, in order.
         o : Out(stream(unit_layout(W*8))): of tiles, the C scales in the low part.
-        used : Out, beats held.
+        used : Out, beats held, but for two at most that are about to be sliced.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -171,6 +172,8 @@ class ScaleFifo(wiring.Component):
         m = Module()
         m.submodules.beats = beats = SyncFIFOBuffered(width=self.beat_bits, depth=self.depth)
         m.submodules.queue = queue = SyncFIFO(width=unit_layout(self.beat_bits).size, depth=QUEUE)
+        # That a beat is done with is known late in a cycle, and the block RAM may be far away.
+        m.submodules.fetched = fetched = SkidBuffer(self.beat_bits)
         content = self.content.payload
         left = Signal(24)
         fresh = Signal(init=1)
@@ -187,11 +190,14 @@ class ScaleFifo(wiring.Component):
             self.used.eq(beats.level),
             beats.w_en.eq(self.write),
             beats.w_data.eq(self.beat),
+            beats.r_en.eq(fetched.i.ready),
+            fetched.i.valid.eq(beats.r_rdy),
+            fetched.i.payload.eq(beats.r_data),
             now_left.eq(Mux(fresh, content.units, left)),
-            reading.eq(self.content.valid & beats.r_rdy & room),
+            reading.eq(self.content.valid & fetched.o.valid & room),
             last.eq(now_left == 1),
             self.content.ready.eq(reading & last),
-            beats.r_en.eq(reading & (last | last_slice)),
+            fetched.o.ready.eq(reading & (last | last_slice)),
             queue.w_en.eq(reading),
             queue.w_data.eq(unit),
             unit.kind.eq(content.kind),
@@ -199,7 +205,7 @@ class ScaleFifo(wiring.Component):
             self.o.payload.eq(queue.r_data),
             queue.r_en.eq(self.o.ready),
         ]
-        self._slice(m, beats.r_data, slice_index, unit, last_slice)
+        self._slice(m, fetched.o.payload, slice_index, unit, last_slice)
         with m.If(reading):
             m.d.sync += [left.eq(now_left - 1), fresh.eq(last), slice_index.eq(slice_index + 1)]
             with m.If(last | last_slice):

@@ -62,6 +62,7 @@ class Prefetcher(wiring.Component):
         needed_first = Signal(16)
         needed_second = Signal(16)
         missing = Signal(16)
+        enough = Signal()
         second = Signal()
         skipped = Signal()
         sequence = Signal(6)
@@ -95,6 +96,8 @@ class Prefetcher(wiring.Component):
                 Mux(pages.index == pages.i.payload.position >> 5, pages.i.payload.position, pages.index << 5)
             ),
         ]
+        # Late by a cycle: what is needed does not change behind Decode, and what was appended only grows.
+        m.d.sync += enough.eq((missing == 0) | missing[-1])
         with m.FSM() as fsm:
             m.d.comb += [
                 self.walking.eq(~fsm.ongoing("Idle")),
@@ -157,7 +160,7 @@ class Prefetcher(wiring.Component):
                     m.next = "Fetch"
             with m.State("Wait For Appends"):
                 # What earlier passes appended, and the first chunk in this layer, must be in the pages.
-                with m.If((missing == 0) | missing[-1]):
+                with m.If(enough):
                     m.next = "Start Pages"
             with m.State("Start Pages"):
                 m.d.comb += pages.i.valid.eq(1)

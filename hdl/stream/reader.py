@@ -76,6 +76,7 @@ class Reader(wiring.Component):
         axi = self.axi
         in_flight = Signal(16)
         auxiliary_held = Signal(range(AUXILIARY_BEATS + 1))
+        next_held = Signal(range(AUXILIARY_BEATS + 1))
         auxiliary_in_flight = Signal(range(AUXILIARY_BEATS + 1))
         m.d.comb += [
             axi.arsize.eq((self.bus_bytes - 1).bit_length()),
@@ -83,17 +84,21 @@ class Reader(wiring.Component):
             axi.rready.eq(1),
             self.drained.eq(~axi.arvalid & (in_flight == 0) & (auxiliary_in_flight == 0)),
         ]
-        burst, auxiliary = self._issue(m, in_flight, auxiliary_held)
+        burst, auxiliary = self._issue(m, in_flight, next_held)
         stream_beat, auxiliary_beat, popped = self._receive(m)
         m.d.sync += [
             in_flight.eq(in_flight + burst - stream_beat),
             auxiliary_in_flight.eq(auxiliary_in_flight + auxiliary - auxiliary_beat),
-            auxiliary_held.eq(Mux(self.clear, auxiliary_in_flight, auxiliary_held + auxiliary - popped)),
+            auxiliary_held.eq(next_held),
         ]
+        m.d.comb += next_held.eq(Mux(self.clear, auxiliary_in_flight, auxiliary_held + auxiliary - popped))
         return m
 
-    def _issue(self, m: Module, in_flight: Signal, auxiliary_held: Signal) -> tuple[Signal, Signal]:
-        """Drive AR; return the beats of the stream burst that is asked for this cycle, and whether an auxiliary is."""
+    def _issue(self, m: Module, in_flight: Signal, next_held: Signal) -> tuple[Signal, Signal]:
+        """Drive AR; return the beats of the bursts that are asked for in this cycle: of the stream, or auxiliary.
+
+        next_held: auxiliary beats in flight and waiting in the next cycle.
+        """
         axi, bus = self.axi, self.bus_bytes
         shift = (bus - 1).bit_length()
         address = Signal(48)
@@ -133,8 +138,14 @@ class Reader(wiring.Component):
         m.d.comb += asked.clear.eq(self.clear)
         wanted = asked.o
         # Single beats are as many as reads may be, longer ones as long as there is room for a longest one.
-        most_held = Mux(wanted.payload.beats == 1, AUXILIARY_DEPTH - 1, AUXILIARY_BEATS - AUXILIARY_BURST)
-        m.d.comb += wanted.ready.eq(free & (auxiliary_held <= most_held) & ~self.clear)
+        room_for_one = Signal(init=1)
+        room_for_longest = Signal(init=1)
+        m.d.sync += [
+            room_for_one.eq(next_held <= AUXILIARY_DEPTH - 1),
+            room_for_longest.eq(next_held <= AUXILIARY_BEATS - AUXILIARY_BURST),
+        ]
+        fitting = Mux(wanted.payload.beats == 1, room_for_one, room_for_longest)
+        m.d.comb += wanted.ready.eq(free & fitting & ~self.clear)
         with m.If(wanted.valid & wanted.ready):
             m.d.comb += auxiliary.eq(wanted.payload.beats)
             m.d.sync += [

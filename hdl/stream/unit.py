@@ -261,6 +261,9 @@ class StreamUnit(wiring.Component):
     def _outputs(self, m: Module, payload: PayloadFifo, scale: ScaleFifo) -> None:
         units, scales = payload.o.payload, scale.o.payload
         tile = Signal()
+        # The units that take beats say late in a cycle that they do.
+        m.submodules.beats = beats = SkidBuffer(self.o_beat.payload.shape())
+        connect(m, beats.o, flipped(self.o_beat))
         m.d.comb += [
             tile.eq(
                 payload.o.valid & scale.o.valid & (units.kind == Kind.TILES) & (scales.kind == Kind.TILES),
@@ -270,14 +273,15 @@ class StreamUnit(wiring.Component):
             self.o_tile.payload.scales.as_value().eq(scales.bits),
             self.o_payload.valid.eq(payload.o.valid & (units.kind == Kind.PAYLOAD)),
             self.o_payload.payload.eq(units.bits),
-            self.o_beat.valid.eq(payload.o.valid & (units.kind == Kind.BEATS)),
-            self.o_beat.payload.eq(units.bits),
+            beats.clear.eq(self.clear),
+            beats.i.valid.eq(payload.o.valid & (units.kind == Kind.BEATS)),
+            beats.i.payload.eq(units.bits),
             self.o_exponents.valid.eq(scale.o.valid & (scales.kind == Kind.EXPONENTS)),
             self.o_exponents.payload.eq(scales.bits),
             payload.o.ready.eq(
                 (tile & self.o_tile.ready)
                 | (self.o_payload.valid & self.o_payload.ready)
-                | (self.o_beat.valid & self.o_beat.ready)
+                | (beats.i.valid & beats.i.ready)
             ),
             scale.o.ready.eq((tile & self.o_tile.ready) | (self.o_exponents.valid & self.o_exponents.ready)),
         ]

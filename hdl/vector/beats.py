@@ -62,12 +62,17 @@ class BeatCutter(wiring.Component):
         with m.Else():
             m.d.comb += self.i.ready.eq(step & (here == 1) & (left != 1))
         with m.If(step):
-            m.d.sync += [beat.eq(beat >> self.part_bits), left.eq(left - 1)]
-            m.d.sync += here.eq(here - 1)
+            m.d.sync += [left.eq(left - 1), here.eq(here - 1)]
             with m.If(left == 1):
                 m.d.sync += here.eq(0)
-        with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [beat.eq(self.i.payload), here.eq(self.parts)]
+        # The beat follows the input until it is there: whether it is comes late in a cycle.
+        with m.If(self.i.ready):
+            m.d.sync += beat.eq(self.i.payload)
+            with m.If(self.i.valid):
+                m.d.sync += here.eq(self.parts)
+        if self.parts > 1:
+            with m.Elif(step):
+                m.d.sync += beat.eq(beat >> self.part_bits)
         with m.If(self.start):
             m.d.sync += left.eq(self.count)
         return m

@@ -24,6 +24,7 @@ from celosia.boards.build import build
 from celosia.boards.errors import SynthesisError
 from celosia.boards.gateware.block_memory import BlockMemory
 from celosia.boards.gateware.pll import Dividers, dividers_for
+from celosia.boards.memories import BlockRam
 from celosia.boards.trellis import block_rams, check_exchange, lanes, pattern
 from celosia.cli import main
 from celosia.driver.compiler import compile_model
@@ -33,9 +34,9 @@ from celosia.sim.cache import cached_build
 
 from ..driver.models import random_config, random_model
 
-COLUMNS = 4
+COLUMNS = 5
 BLOCKS = 8 * COLUMNS
-"""Block RAMs of the small board's memory: columns of eight bytes."""
+"""Block RAMs of the small board's memory: a large bank, and a column of eight bytes."""
 
 
 class Probe(Elaboratable):
@@ -66,8 +67,8 @@ class Probe(Elaboratable):
 class SmallBoard(Board):
     """The ULX3S's device with a memory that fits a small model."""
 
-    def make(self, contents: Sequence[int]) -> tuple[Any, Any]:
-        return ULX3S_85F_Platform(), Probe(self.config, contents)
+    def make(self, **arguments: Any) -> tuple[Any, Any]:
+        return ULX3S_85F_Platform(), Probe(self.config, **self.memory.design(self.config))
 
 
 FIELDS = {name: getattr(BOARDS["ulx3s"], name) for name in ("title", "module", "platform", "top", "preset", "target")}
@@ -75,7 +76,7 @@ FIELDS = {name: getattr(BOARDS["ulx3s"], name) for name in ("title", "module", "
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setitem(BOARDS, "small", SmallBoard(**FIELDS, columns=COLUMNS, memories=()))
+    monkeypatch.setitem(BOARDS, "small", SmallBoard(**FIELDS, memory=BlockRam(columns=COLUMNS), memories=()))
     return "small"
 
 
@@ -148,7 +149,7 @@ def test_clock_that_is_not_reached(small: str, tmp_path: Path, monkeypatch: pyte
 
 
 def test_memory_that_is_not_in_the_design(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    board = SmallBoard(**FIELDS, columns=COLUMNS, memories=(("*.memory", "nothing", "block"),))
+    board = SmallBoard(**FIELDS, memory=BlockRam(columns=COLUMNS), memories=(("*.memory", "nothing", "block"),))
     monkeypatch.setitem(BOARDS, "wrong", board)
     with pytest.raises(SynthesisError, match=r"^Yosys failed: ERROR: Assertion failed: selection contains 0 elements"):
         build("wrong", byte_model(1), tmp_path / "out", cached=cached_build)
@@ -156,11 +157,11 @@ def test_memory_that_is_not_in_the_design(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_model_that_is_too_large(small: str, tmp_path: Path) -> None:
     message = (
-        r"^model 'random' takes 7.,... bytes \(image 3.,... and cache 33,792\): 6,... more than the 64,512 of the "
+        r"^model 'random' takes 95,744 bytes \(image 42,112 and cache 50,688\): 14,848 more than the 80,896 of the "
         r"board's block RAM; choose a smaller model or lower cache\.pages$"
     )
     with pytest.raises(RequestError, match=message):
-        build(small, byte_model(1, n_layers=2), tmp_path / "out", cached=cached_build)
+        build(small, byte_model(1, n_layers=3), tmp_path / "out", cached=cached_build)
 
 
 @pytest.mark.parametrize("tokenizer", [None, ByteTokenizer(bos_id=1)])
@@ -182,7 +183,10 @@ def test_missing_tool_names_the_extra(tool: str, tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--board", "icestick"], "celosia: board 'icestick' does not exist: choose one of ulx3s, kv260, u280\n"),
+        (
+            ["--board", "icestick"],
+            "celosia: board 'icestick' does not exist: choose one of ulx3s, ulx3s-sdram, kv260, u280\n",
+        ),
         ([], "celosia: Missing option '--board'; see `celosia build --help`\n"),
     ],
 )

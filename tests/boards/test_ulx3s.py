@@ -5,12 +5,12 @@ from pathlib import Path
 from celosia import api
 from celosia.boards.board import find_board
 from celosia.boards.boot import memory_words
+from celosia.boards.build import design
 from celosia.driver.compiler import compile_model
-from celosia.hdl.verilog import platform_verilog
 
-from ..harness.runner import TOP, run_bench
+from ..harness.runner import run_bench
 
-CELLS = Path(__file__).with_name("cells.v")
+CELLS = tuple(Path(__file__).with_name(name) for name in ("cells.v", "pll.v"))
 PROMPTS = ("The cat", "One day ")
 LETTERS = 40
 """Of the golden machine's answers; the bench breaks off earlier."""
@@ -21,7 +21,8 @@ def test_console_says_what_the_golden_machine_says() -> None:
     config = board.config
     answers = [api.run(model, config, prompt=prompt, count=LETTERS, device="golden").text for prompt in PROMPTS]
     compiled = compile_model(model, config)
-    source, _ = platform_verilog(*board.make(memory_words(compiled, board.memory_bytes)), name=TOP)
+    source, _ = design(board, contents=memory_words(compiled, board.memory_bytes))
+    source += "".join(cells.read_text() for cells in CELLS)
     parameters = {
         "prompts": PROMPTS,
         "answers": answers,
@@ -29,4 +30,4 @@ def test_console_says_what_the_golden_machine_says() -> None:
         "clock_hz": config.control.clock_mhz * 1e6,
         "bound": compiled.memory.streamed_bytes / (config.bus.data_bits // 8),
     }
-    run_bench(source + CELLS.read_text(), "tests.boards.bench_ulx3s", name="ulx3s", parameters=parameters)
+    run_bench(source, "tests.boards.bench_ulx3s", name="ulx3s", parameters=parameters)

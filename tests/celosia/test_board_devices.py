@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from celosia.arch.config import load_config
 from celosia.boards.host.files import KernelFiles
 from celosia.cli import main
+from celosia.driver.compiler import CompiledModel
 from celosia.driver.registers import RegisterAccelerator
 from celosia.sim.rtl import RtlDevice
 
@@ -60,9 +61,9 @@ def test_what_people_see(board: RtlDevice) -> None:
 def test_a_board_that_computes_otherwise(board: RtlDevice, monkeypatch: pytest.MonkeyPatch) -> None:
     load = RegisterAccelerator.load
 
-    def damaged(accelerator: RegisterAccelerator, compiled: object) -> None:
-        load(accelerator, compiled)  # type: ignore[arg-type]
-        board.memory[0x3000 + compiled.memory.region("layers").offset + 4096] ^= 0x10  # type: ignore[attr-defined]
+    def damaged(accelerator: RegisterAccelerator, compiled: CompiledModel) -> None:
+        load(accelerator, compiled)
+        board.memory[0x3000 + compiled.memory.region("layers").offset + 4096] ^= 0x10
 
     monkeypatch.setattr(RegisterAccelerator, "load", damaged)
     result = invoke("run", "--prompt", "The cat", "-n", "2", "--device", "uio", "--json")

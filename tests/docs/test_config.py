@@ -81,7 +81,7 @@ def test_clocks_that_the_engine_does_not_reach(clock: float) -> None:
 
 
 def test_presets_are_named() -> None:
-    assert set(re.findall(r"`(\w+)` \(\d+ MACs", PAGE)) == set(preset_names())
+    assert set(re.findall(r"`([\w-]+)` \(\d+ MACs", PAGE)) == set(preset_names())
 
 
 @pytest.mark.parametrize(

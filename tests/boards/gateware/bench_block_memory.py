@@ -42,7 +42,7 @@ def place(random: Any, size: int, beat: int) -> tuple[int, int]:
 
 @cocotb.test()
 async def reads_a_beat_a_cycle(dut: Any) -> None:
-    """Bursts that are asked for in time follow each other without a gap, the first beat after six cycles.
+    """Bursts that are asked for in time follow each other without a gap, the first beat after five cycles.
 
     The first test: the memory still holds what it was made with.
     """
@@ -70,7 +70,7 @@ async def reads_a_beat_a_cycle(dut: Any) -> None:
             assert int(dut.reads__rlast.value) == (len(arrived) % 8 == 0)
     assert [data for _, data in arrived] == expected
     assert taken_at is not None
-    assert [at for at, _ in arrived] == list(range(taken_at + 6, taken_at + 6 + len(expected)))
+    assert [at for at, _ in arrived] == list(range(taken_at + 5, taken_at + 5 + len(expected)))
 
 
 @cocotb.test()

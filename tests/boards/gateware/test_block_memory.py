@@ -19,7 +19,7 @@ def contents(data_bits: int, columns: int) -> list[int]:
 
 @pytest.mark.parametrize(("data_bits", "columns"), [(64, 1), (64, 6), (128, 5)])
 def test_block_memory(data_bits: int, columns: int) -> None:
-    """One column; two groups of the first choice, the second one not full; a wider bus."""
+    """One column; a large bank and two columns; a wider bus."""
     run_bench(
         BlockMemory(data_bits=data_bits, address_bits=32, contents=contents(data_bits, columns)),
         "tests.boards.gateware.bench_block_memory",

@@ -1,0 +1,130 @@
+"""A wide AXI4 port on a narrow memory."""
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...hdl.axi import axi4_read, axi4_write
+from ...hdl.common import SkidBuffer, bits_for
+
+LONGEST = 256
+"""Beats of a burst of AXI4."""
+
+
+class Narrower(wiring.Component):
+    """Each beat becomes several, lowest bytes first, and each burst a single longer one.
+
+    Addresses pass without a register; a beat read is complete a cycle after its last part came, a beat written begins
+    two cycles after it was taken. Neither loses a cycle: the narrow side sets the pace. Bursts must be INCR and of full
+    width, as the accelerator's are. A read's response is that of its last part.
+
+    Cost: both widths in registers, twice, and two beats to write.
+
+    Parameters
+    ----------
+    data_bits, narrow_bits : int
+        Of the two sides; the ratio is a power of two, 2 at least.
+    address_bits : int
+        Of both.
+    burst_beats : int
+        Longest burst.
+
+    Members
+    -------
+    reads : In(axi4_read), writes : In(axi4_write); ids have one bit
+    narrow_reads : Out(axi4_read), narrow_writes : Out(axi4_write)
+    """
+
+    def __init__(self, *, data_bits: int, narrow_bits: int, address_bits: int, burst_beats: int) -> None:
+        ratio = data_bits // narrow_bits
+        if ratio < 2 or ratio & (ratio - 1) or ratio * narrow_bits != data_bits:
+            raise ValueError(f"data_bits = {data_bits!r}: must be {narrow_bits} times a power of two, 2 at least")
+        if burst_beats * ratio > LONGEST:
+            raise ValueError(f"burst_beats = {burst_beats!r}: must be {LONGEST // ratio} at most")
+        self.ratio, self.narrow_bits = ratio, narrow_bits
+        wide = {"address_bits": address_bits, "data_bits": data_bits, "id_bits": 1}
+        narrow = {**wide, "data_bits": narrow_bits}
+        super().__init__(
+            {
+                "reads": In(axi4_read(**wide)),
+                "writes": In(axi4_write(**wide)),
+                "narrow_reads": Out(axi4_read(**narrow)),
+                "narrow_writes": Out(axi4_write(**narrow)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        self._addresses(m, "ar", self.reads, self.narrow_reads)
+        self._addresses(m, "aw", self.writes, self.narrow_writes)
+        self._gather(m)
+        self._scatter(m)
+        return m
+
+    def _addresses(self, m: Module, channel: str, wide: wiring.PureInterface, narrow: wiring.PureInterface) -> None:
+        def of(bus: wiring.PureInterface, member: str) -> Value:
+            return getattr(bus, f"{channel}{member}")
+
+        m.d.comb += [of(narrow, member).eq(of(wide, member)) for member in ("id", "burst", "valid")]
+        low = bits_for(self.ratio * self.narrow_bits // 8)
+        m.d.comb += [
+            # Of a first beat that begins behind its start all parts are wanted.
+            of(narrow, "addr").eq(Cat(Const(0, low), of(wide, "addr")[low:])),
+            of(wide, "ready").eq(of(narrow, "ready")),
+            of(narrow, "len").eq(Cat(Const(self.ratio - 1, bits_for(self.ratio)), of(wide, "len"))),
+            of(narrow, "size").eq(bits_for(self.narrow_bits // 8)),
+        ]
+
+    def _gather(self, m: Module) -> None:
+        """Parts that were read, shifted in from above."""
+        wide, narrow = self.reads, self.narrow_reads
+        part = Signal(range(self.ratio))
+        m.d.comb += narrow.rready.eq(~wide.rvalid | wide.rready)
+        with m.If(narrow.rready):
+            m.d.sync += wide.rvalid.eq(0)
+            with m.If(narrow.rvalid):
+                m.d.sync += [
+                    part.eq(part + 1),
+                    wide.rvalid.eq(part == self.ratio - 1),
+                    wide.rdata.eq(Cat(wide.rdata[self.narrow_bits :], narrow.rdata)),
+                    wide.rid.eq(narrow.rid),
+                    wide.rresp.eq(narrow.rresp),
+                    wide.rlast.eq(narrow.rlast),
+                ]
+
+    def _scatter(self, m: Module) -> None:
+        """A beat to write, shifted out from below."""
+        wide, narrow = self.writes, self.narrow_writes
+        part = Signal(range(self.ratio))
+        words, strobes = Signal.like(wide.wdata), Signal.like(wide.wstrb)
+        last, ends, gone = Signal(), Signal(), Signal()
+        # What a writer makes of its wready is late in a cycle.
+        beat = data.StructLayout({"data": len(wide.wdata), "strobes": len(wide.wstrb), "last": 1})
+        m.submodules.taken = taken = SkidBuffer(beat)
+        m.d.comb += [
+            ends.eq(part == self.ratio - 1),
+            gone.eq(narrow.wvalid & narrow.wready),
+            narrow.wdata.eq(words),
+            narrow.wstrb.eq(strobes),
+            narrow.wlast.eq(last & ends),
+            taken.i.valid.eq(wide.wvalid),
+            taken.i.payload.data.eq(wide.wdata),
+            taken.i.payload.strobes.eq(wide.wstrb),
+            taken.i.payload.last.eq(wide.wlast),
+            wide.wready.eq(taken.i.ready),
+            taken.o.ready.eq(~narrow.wvalid | (gone & ends)),
+            wide.bid.eq(narrow.bid),
+            wide.bresp.eq(narrow.bresp),
+            wide.bvalid.eq(narrow.bvalid),
+            narrow.bready.eq(wide.bready),
+        ]
+        with m.If(gone):
+            m.d.sync += [
+                part.eq(part + 1),
+                words.eq(words >> self.narrow_bits),
+                strobes.eq(strobes >> self.narrow_bits // 8),
+                narrow.wvalid.eq(~ends),
+            ]
+        with m.If(taken.o.valid & taken.o.ready):
+            now = taken.o.payload
+            m.d.sync += [words.eq(now.data), strobes.eq(now.strobes), last.eq(now.last), narrow.wvalid.eq(1)]

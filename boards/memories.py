@@ -1,0 +1,110 @@
+"""The two kinds of memory behind an accelerator on a board, and how a model comes into each."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..arch.config import AcceleratorConfig, derive
+from ..driver.compiler import CompiledModel
+from .boot import flash_file, memory_words
+from .errors import SynthesisError
+from .gateware.block_memory import COLUMN_BEATS
+from .gateware.sdram_chip import ADDRESS_BITS
+from .tools import Tick, run_trellis
+from .trellis import exchange, pattern
+
+PLACED, FILLED, BITSTREAM = "placed.config", "model.config", "model.bit"
+"""The placed design as text, the same with the model, and what the board takes."""
+
+
+@dataclass(frozen=True)
+class BlockRam:
+    """Block RAM. Its content is part of the bitstream: a design has a pattern there, which is then exchanged.
+
+    Attributes:
+        columns: of the memory.
+    """
+
+    columns: int
+
+    def beats(self) -> int:
+        """Words, each as wide as the bus."""
+        return self.columns * COLUMN_BEATS
+
+    def size(self, config: AcceleratorConfig) -> int:
+        """Bytes."""
+        return self.beats() * derive(config).bus_bytes
+
+    def design(self, config: AcceleratorConfig) -> dict[str, Any]:
+        """Arguments of the board's top level."""
+        return {"contents": pattern(self.beats(), config.bus.data_bits)}
+
+    def contents(self, compiled: CompiledModel) -> list[int]:
+        """What the memory shall hold.
+
+        Raises:
+            RequestError: it is too much; says by how much.
+        """
+        return memory_words(compiled, self.size(compiled.config))
+
+    def pack(self, folder: Path, compiled: CompiledModel, tick: Tick) -> list[str]:
+        """Make `FILLED` and `BITSTREAM` of `PLACED`; returns the names of further files for the user.
+
+        Raises:
+            SynthesisError: a tool is missing or fails, or the pattern was not found.
+        """
+        data_bits, contents = compiled.config.bus.data_bits, self.contents(compiled)
+        exchange(folder, PLACED, contents, FILLED, data_bits=data_bits, tick=lambda line: tick("ecpbram"))
+        _bitstream(folder, tick)
+        return ["pattern.hex", "image.hex"]
+
+
+@dataclass(frozen=True)
+class FlashedSdram:
+    """SDRAM, which the design fills from the flash that also holds the bitstream: no model is in that.
+
+    Attributes:
+        flash_offset: where the model's file stands in the flash, behind the bitstream.
+        flash_bytes: of the flash.
+    """
+
+    flash_offset: int
+    flash_bytes: int
+
+    def size(self, config: AcceleratorConfig) -> int:
+        """Bytes of SDRAM."""
+        return 1 << ADDRESS_BITS
+
+    def design(self, config: AcceleratorConfig) -> dict[str, Any]:
+        """Arguments of the board's top level."""
+        return {"flash_offset": self.flash_offset}
+
+    def contents(self, compiled: CompiledModel) -> bytes:
+        """The model's file.
+
+        Raises:
+            RequestError: the SDRAM or the flash is too small; says by how much.
+        """
+        return flash_file(compiled, self.size(compiled.config), self.flash_bytes - self.flash_offset)
+
+    def pack(self, folder: Path, compiled: CompiledModel, tick: Tick) -> list[str]:
+        """Make `FILLED` and `BITSTREAM` of `PLACED`; returns the names of further files for the user.
+
+        Raises:
+            SynthesisError: a tool is missing or fails, or the bitstream reaches into the model's file.
+        """
+        shutil.copy(folder / PLACED, folder / FILLED)
+        _bitstream(folder, tick)
+        size = (folder / BITSTREAM).stat().st_size
+        if size > self.flash_offset:
+            raise SynthesisError(
+                f"the bitstream takes {size:,} bytes of flash, {size - self.flash_offset:,} more than are before the "
+                "model: raise flash_offset in boards/board.py"
+            )
+        (folder / "model.img").write_bytes(self.contents(compiled))
+        return ["model.img"]
+
+
+def _bitstream(folder: Path, tick: Tick) -> None:
+    run_trellis("ecppack", ["--compress", "--input", FILLED, "--bit", BITSTREAM], folder, lambda line: tick("ecppack"))

@@ -1,0 +1,26 @@
+"""What `sdram_chip.v` watches over, by number."""
+
+RULES = {
+    1: "a command less than 200 us after the clock began, or with the clock disabled",
+    2: "refreshes before all banks were closed, or fewer than 8 before the mode",
+    3: "used before its mode was set",
+    4: "mode set with a bank open, or just closed",
+    5: "a mode that it does not have",
+    6: "a row opened in a bank that has one open",
+    7: "a row opened less than tRP after the last one was closed",
+    8: "a row opened less than tRC after the last one of its bank",
+    9: "a row opened less than tRRD after one of another bank",
+    10: "a command less than tRFC after a refresh",
+    11: "a command less than tMRD after the mode",
+    12: "a read or write where no row is open",
+    13: "a read or write less than tRCD after its row was opened",
+    14: "a row closed less than tRAS after it was opened",
+    15: "a row closed less than tWR after it was written",
+    16: "a refresh while a row is open",
+    17: "a refresh less than tRP after a row was closed",
+    18: "a refresh less than tRFC after the last one",
+    19: "more than two refreshes late",
+    20: "a write while the chip drives the data pins",
+    21: "an unknown command",
+    22: "the clock disabled",
+}
