@@ -57,10 +57,13 @@ class SoftmaxPower(wiring.Component):
         issue = Signal()
         start = Signal()
         last = Signal()
-        held_rows = Signal(range(layouts.buffers + 1))
+        # Rows in the ring, and those whose sum is not there yet; next: in the next cycle.
+        held_rows, next_held = (Signal(range(layouts.buffers + 1), name=name) for name in ("held_rows", "next_held"))
+        owed, next_owed = (Signal(range(layouts.sums + 1), name=name) for name in ("owed", "next_owed"))
+        room = Signal(init=1)
         fixed_row = Signal(range(layouts.buffers))
         m.d.comb += [
-            issue.eq(self.i.valid & ((word != 0) | ((held_rows != layouts.buffers) & sum_rows.i.ready))),
+            issue.eq(self.i.valid & ((word != 0) | room)),
             start.eq(issue & (word == 0)),
             last.eq(issue & (word == shape.words - 1)),
             self.fixed.en.eq(issue),
@@ -72,7 +75,16 @@ class SoftmaxPower(wiring.Component):
             sum_rows.i.valid.eq(start),
             sum_rows.i.payload.eq(self.i.payload),
         ]
-        m.d.sync += held_rows.eq(held_rows + start - self.ring_freed)
+        m.d.comb += [
+            next_held.eq(held_rows + start - self.ring_freed),
+            next_owed.eq(owed + start - (sum_rows.o.valid & sum_rows.o.ready)),
+        ]
+        # Found out a cycle ahead: registers and memories all over the unit take what is issued.
+        m.d.sync += [
+            held_rows.eq(next_held),
+            owed.eq(next_owed),
+            room.eq((next_held != layouts.buffers) & (next_owed != layouts.sums)),
+        ]
         with m.If(issue):
             m.d.sync += word.eq(word + 1)
         with m.If(last):
