@@ -37,8 +37,8 @@ class BlockMemory(wiring.Component):
     of the beat it is, since no two bytes share a block RAM. The accelerator reads pages in which it writes other
     positions. Bursts must be INCR, of full width and within a page of 4 KiB, as its are.
 
-    Cost on ECP5: `beats` / 2048 x bus bytes block RAMs of 2 KiB each, and COST a bank of
-    64 bits.
+    Cost on ECP5: `beats` / 2048 x bus bytes block RAMs of 2 KiB each, and some 50 LUTs and 165 registers a bank
+    of 64 bits.
 
     Parameters
     ----------
