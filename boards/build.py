@@ -185,7 +185,7 @@ def _placed(board: Board, mapped: Path, constraints: str, cached: Cached, tick: 
     assert placement is not None, "checked before anything was run"
     clock = nextpnr_arguments(board.config.control.clock_mhz)
     arguments = [*clock, *FULL_DEVICE, "--lpf", "pins.lpf", "--textcfg", PLACED]
-    parts = [mapped.name, constraints, *placement_key(placement), *arguments, *DETOUR.values()]
+    parts = [mapped.name, constraints, *placement_key(placement), *arguments, *map("=".join, DETOUR.items())]
 
     def fill(folder: Path) -> None:
         place(mapped, placement, arguments, {"pins.lpf": constraints}, folder, tick, settings=DETOUR)
