@@ -3,12 +3,11 @@
 from amaranth import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ...arch.config import AcceleratorConfig, derive
 from ...arch.formats import BLOCK
-from ..common import ANY_ON_COLLISION, SkidBuffer
+from ..common import SkidBuffer, block_ram
 from .regions import CONTENT, Kind
 
 QUEUE = 4
@@ -108,7 +107,7 @@ class PayloadFifo(wiring.Component):
         self._words = []
         for bank in range(self.banks):
             # A unit is read when all of it has been written; what is read together with it, or before, is not used.
-            memory = Memory(shape=self.beat_bits, depth=self.depth // self.banks, init=[], attrs=ANY_ON_COLLISION)
+            memory = block_ram(shape=self.beat_bits, depth=self.depth // self.banks)
             m.submodules[f"bank_{bank}"] = memory
             write, read = memory.write_port(), memory.read_port()
             m.d.comb += [
