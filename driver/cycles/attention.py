@@ -17,7 +17,7 @@ the keys that run ahead reach the last page."""
 _QUEUED = 4
 """Segments in front of each of their followers."""
 
-_WALK = 8
+_WALK = 9
 """Cycles of the stream's page walk for one segment."""
 
 
