@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from enum import IntEnum
 
-from amaranth.hdl import C, Module, Mux, Signal, Value
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -87,7 +87,8 @@ class Datapath(wiring.Component):
 
     `valid` says that a word's scratchpad address is out: its data is taken from `x` one cycle later, its rotation two
     cycles later. With GATE and CENTRE_AND_SCALE, words come at even distances only. `operation` and all parameters are
-    constant while words are inside. Cost: 2 V multipliers, 2 V adders, V `ActivationFactor`.
+    constant from a cycle before the first word until all have left. Cost: 2 V multipliers, 2 V adders, V
+    `ActivationFactor`.
 
     Parameters
     ----------
@@ -140,6 +141,9 @@ class Datapath(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        # A register for each: what an operation chooses is far away and stands before adders and multipliers.
+        self._chosen = Signal(len(Operation))
+        m.d.sync += self._chosen.eq(1 << self.operation)
         taps: list[Value] = [self.valid]
         for cycle in range(1, max(_RESULT.values()) + 1):
             taps.append(delay_valid(m, taps[-1], 1, name=f"valid_{cycle}"))
@@ -198,16 +202,13 @@ class Datapath(wiring.Component):
 
     def _is(self, *operations: Operation) -> Value:
         """Whether the operation is one of these."""
-        result: Value = self.operation == operations[0]
-        for operation in operations[1:]:
-            result = result | (self.operation == operation)
-        return result
+        return Cat(self._chosen[operation] for operation in operations).any()
 
     def _at(self, taps: list[Value], times: Mapping[Operation, int]) -> Value:
         """Whether a word is where the operation puts it at that time; never for an operation without one."""
         result: Value = C(0)
         for operation, time in times.items():
-            result = result | ((self.operation == operation) & taps[time])
+            result = result | (self._chosen[operation] & taps[time])
         return result
 
     def _operands(self, m: Module, taps: list[Value]) -> tuple[data.View, data.View]:
