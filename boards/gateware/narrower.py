@@ -1,11 +1,11 @@
 """A wide AXI4 port on a narrow memory."""
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...hdl.axi import axi4_read, axi4_write
-from ...hdl.common import SkidBuffer, bits_for
+from ...hdl.common import bits_for
 
 LONGEST = 256
 """Beats of a burst of AXI4."""
@@ -15,10 +15,10 @@ class Narrower(wiring.Component):
     """Each beat becomes several, lowest bytes first, and each burst a single longer one.
 
     Addresses pass without a register; a beat read is complete a cycle after its last part came, a beat written begins
-    two cycles after it was taken. Neither loses a cycle: the narrow side sets the pace. Bursts must be INCR and of full
+    the cycle after it was taken. Neither loses a cycle: the narrow side sets the pace. Bursts must be INCR and of full
     width, as the accelerator's are. A read's response is that of its last part.
 
-    Cost: both widths in registers, twice, and two beats to write.
+    Cost: a beat read and a beat written in registers.
 
     Parameters
     ----------
@@ -98,21 +98,13 @@ class Narrower(wiring.Component):
         part = Signal(range(self.ratio))
         words, strobes = Signal.like(wide.wdata), Signal.like(wide.wstrb)
         last, ends, gone = Signal(), Signal(), Signal()
-        # What a writer makes of its wready is late in a cycle.
-        beat = data.StructLayout({"data": len(wide.wdata), "strobes": len(wide.wstrb), "last": 1})
-        m.submodules.taken = taken = SkidBuffer(beat)
         m.d.comb += [
             ends.eq(part == self.ratio - 1),
             gone.eq(narrow.wvalid & narrow.wready),
             narrow.wdata.eq(words),
             narrow.wstrb.eq(strobes),
             narrow.wlast.eq(last & ends),
-            taken.i.valid.eq(wide.wvalid),
-            taken.i.payload.data.eq(wide.wdata),
-            taken.i.payload.strobes.eq(wide.wstrb),
-            taken.i.payload.last.eq(wide.wlast),
-            wide.wready.eq(taken.i.ready),
-            taken.o.ready.eq(~narrow.wvalid | (gone & ends)),
+            wide.wready.eq(~narrow.wvalid | (gone & ends)),
             wide.bid.eq(narrow.bid),
             wide.bresp.eq(narrow.bresp),
             wide.bvalid.eq(narrow.bvalid),
@@ -125,6 +117,5 @@ class Narrower(wiring.Component):
                 strobes.eq(strobes >> self.narrow_bits // 8),
                 narrow.wvalid.eq(~ends),
             ]
-        with m.If(taken.o.valid & taken.o.ready):
-            now = taken.o.payload
-            m.d.sync += [words.eq(now.data), strobes.eq(now.strobes), last.eq(now.last), narrow.wvalid.eq(1)]
+        with m.If(wide.wvalid & wide.wready):
+            m.d.sync += [words.eq(wide.wdata), strobes.eq(wide.wstrb), last.eq(wide.wlast), narrow.wvalid.eq(1)]
