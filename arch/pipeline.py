@@ -68,7 +68,8 @@ ACCUMULATE: Unit = (
     {"scale": 3, "select": 3},
 )
 ISSUE: Unit = ({"choose": 3, "compare": 4.7},)
-UNITS = (FLOAT_ADD, FIXED_TO_FLOAT, DOT, ACCUMULATE, ISSUE)
+FACTOR: Unit = ({"distance": 3, "shift": 4.7},)
+UNITS = (FLOAT_ADD, FIXED_TO_FLOAT, DOT, ACCUMULATE, ISSUE, FACTOR)
 
 
 @dataclass(frozen=True)
@@ -96,11 +97,12 @@ class Registers:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Registers of the matrix engine's parts; the other units' are those of `SHALLOW`.
+    """Registers of the matrix engine's parts and of the vector unit's datapath; other units have those of `SHALLOW`.
 
     Attributes:
         add, to_float: of `FloatAdd` and `FixedToFloat`. dot: of `DotArray`. accumulate: of `AccumulatorArray`, before
-            its addition. issue: of the engine, before a micro-op issues.
+            its addition. issue: of the engine, before a micro-op issues. factor: of `ActivationFactor`, before its
+            table.
         block_ram: whether the accumulators are in block RAM, or in LUTs.
     """
 
@@ -109,6 +111,7 @@ class Pipeline:
     dot: Registers
     accumulate: Registers
     issue: Registers
+    factor: Registers
     block_ram: bool
 
     @property
@@ -139,6 +142,7 @@ def _pipeline(levels: float, *, block_ram: bool) -> Pipeline:
         dot=registers(DOT, levels),
         accumulate=registers(ACCUMULATE, levels),
         issue=registers(ISSUE, levels),
+        factor=registers(FACTOR, levels),
         block_ram=block_ram,
     )
 

@@ -92,7 +92,9 @@ UNITS: dict[str, Unit] = {
     "exp2": Unit("arithmetic.exponential", "Exp2Negative", _nothing),
     "reciprocal": Unit("arithmetic.reciprocal", "Reciprocal", _nothing),
     "reciprocal_sqrt": Unit("arithmetic.reciprocal", "ReciprocalSqrt", _nothing),
-    "sine_cosine": Unit("arithmetic.sine", "SineCosine", _nothing),
+    "sine_cosine": Unit(
+        "arithmetic.sine", "SineCosine", lambda i: {"registers": i.derived.pipeline.to_float}, pipelined=True
+    ),
     "unpacker": Unit("matrix.unpacker", "Unpacker", _interfaces, ("array.channels",)),
     "dot": Unit("matrix.dot", "DotArray", _dot, ("array.channels", "array.rows"), pipelined=True),
     "scaler": Unit("matrix.scaler", "BlockScaler", _scaler, ("array.channels", "array.rows"), pipelined=True),
@@ -113,17 +115,17 @@ UNITS: dict[str, Unit] = {
     "norm": Unit(
         "vector.statistics", "RowStatistics", lambda i: {"lanes": i.lanes, **_multiplier(i)}, ("vector.lanes",)
     ),
-    "rope": Unit("vector.rope", "RopeTable", _interfaces, ("vector.max_head_dim",)),
-    "gate": Unit("vector.gate", "ActivationFactor", _nothing),
+    "rope": Unit("vector.rope", "RopeTable", _interfaces, ("vector.max_head_dim",), pipelined=True),
+    "gate": Unit("vector.gate", "ActivationFactor", _pipeline, pipelined=True),
     "quantizer": Unit(
         "vector.quantizer",
         "Quantizer",
         lambda i: {"lanes": i.lanes, "bits": i.config.array.activation_bits},
         ("vector.lanes",),
     ),
-    "datapath": Unit("vector.datapath", "Datapath", _interfaces, ("vector.lanes",)),
+    "datapath": Unit("vector.datapath", "Datapath", _interfaces, ("vector.lanes",), pipelined=True),
     "walker": Unit("vector.walker", "Walker", _interfaces, ("vector.scratchpad_words",)),
-    "vector": Unit("vector.unit", "VectorUnit", _interfaces, ("vector.lanes",)),
+    "vector": Unit("vector.unit", "VectorUnit", _interfaces, ("vector.lanes",), pipelined=True),
     "softmax": Unit("attention.softmax", "Softmax", _interfaces, ("vector.lanes", "array.rows")),
     "kv_merger": Unit("attention.merger", "KvMerger", _interfaces, ("array.channels",)),
     "attention_output": Unit("attention.output", "AttentionOutput", _interfaces),

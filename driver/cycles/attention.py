@@ -17,7 +17,7 @@ the keys that run ahead reach the last page."""
 _QUEUED = 4
 """Segments in front of each of their followers."""
 
-_WALK = 8
+_WALK = 9
 """Cycles of the stream's page walk for one segment."""
 
 
@@ -91,7 +91,7 @@ class AttendModel:
         rings = (2 * words + scaled, words + powered + quantized)
         self.row = max(words, quantized, max(rings) / self.buffers, (words + powered + timing.tree) / self.sums)
         written = powered + quantized + 3 + timing.quantizer + self.quantizers - 1 + 2
-        summed = words + powered + timing.tree + 1 + 2 + ADD + RECIPROCAL + 1
+        summed = words + powered + timing.tree + 2 + 2 + ADD + RECIPROCAL + 1
         self.tail = words + scaled + max(written, summed)
 
     def run(
@@ -169,7 +169,7 @@ class _Walk:
         self.places = derive(model.config).accumulators
         self.tiles = model.geometry.head_blocks * model.tiles
         self.request, self.results, self.written, self.array, self.beats = asked, accepted, accepted, 0, 0
-        self._dispatched, self._merger = accepted + 4, accepted + 6
+        self._dispatched, self._merger = accepted + 5, accepted + 7
         self._engine = self._softmax = accepted
         self._page_done: list[float] = []
         self._passed: list[float] = []

@@ -11,7 +11,7 @@ MOST_REGIONS = 32
 ASK = 7
 """Cycles from a free place to the address on the bus and, at the other end, from the bus into the FIFO."""
 
-THROUGH = 6
+THROUGH = 7
 """Cycles from the bus to a unit at the FIFO's output."""
 
 UNITS_AHEAD = 4

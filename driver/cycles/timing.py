@@ -14,8 +14,8 @@ from ...arch.pipeline import SHALLOW
 
 ADD, TO_FLOAT = SHALLOW.add.latency, SHALLOW.to_float.latency
 MULTIPLY, TO_FIXED = 5, 3
-FACTOR, ROOT, EXPONENTIAL, RECIPROCAL, SINE = 11, 7, 8, 7, 10
-"""Latencies of the arithmetic blocks outside the matrix engine; FACTOR: of SILU and GELU."""
+ROOT, EXPONENTIAL, RECIPROCAL, POLYNOMIAL = 7, 8, 7, 6
+"""Latencies of the arithmetic blocks where no clock changes them: outside the matrix engine and the vector datapath."""
 
 LEAD = 5
 """Cycles by which the next pass of a NORM begins before its mean or deviation is there."""
@@ -37,9 +37,6 @@ KV_QUEUE = 8
 
 AUXILIARY_BURST, AUXILIARY_BEATS = 16, 64
 """Beats of an auxiliary read, and of all that are in flight, at most."""
-
-_RESULT = {"copy": 2, "rotate": 12, "activate": 18, "gate": 23, "scale": 12, "centre": 22}
-"""Cycles from a word's address to the quantizer, less one."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,9 @@ class Timing:
     Attributes:
         words: cycles of a block of 32 in the vector unit. engine: from a micro-op to its result at the queue's end.
         hazard: micro-ops between two on one accumulator.
+        result: in the vector unit, from a word's address to the quantizer, less one, by what happens to it.
         tree: from the last word of a block to the sum of its 32. total: from there to the sum of the row.
+        factor: of SILU and GELU. sine: from a phase to its sine and cosine.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -86,6 +85,17 @@ class Timing:
         self.total = ADD + (self.lanes == 2)
         minimum = any(f.has_minimum for f in self.derived.formats)
         pipeline = self.derived.pipeline
+        self.add = pipeline.add.latency
+        self.sine = POLYNOMIAL + 1 + pipeline.to_float.latency
+        self.factor = pipeline.factor.latency + self.sine
+        self.result = {
+            "copy": 2,
+            "rotate": 2 + MULTIPLY + self.add,
+            "activate": 2 + self.factor + MULTIPLY,
+            "gate": 2 + self.factor + 2 * MULTIPLY,
+            "scale": 2 + 2 * MULTIPLY,
+            "centre": 2 + 2 * MULTIPLY + 2 * self.add,
+        }
         scaler = 2 + pipeline.to_float.latency + (pipeline.add.latency if minimum else 0)
         self.engine = pipeline.issue.latency + pipeline.dot.latency + scaler + pipeline.add.latency + 2
         self.hazard = pipeline.distance
@@ -108,9 +118,9 @@ class Timing:
             return self._walk(blocks * self.words, way)
         blocks = 2 * rows * geometry.kv_heads * geometry.head_blocks
         # A block's place is free again when it is in the tail buffer.
-        through = self.words + _RESULT[way] + self.quantizer + 8
+        through = self.words + self.result[way] + self.quantizer + 8
         walked = self.words + round((blocks - 1) * max(self.words, through / KV_QUEUE)) + 2
-        return 2 + _RESULT[way] + 1 + self.quantizer + self._collected(blocks // 2 // rows, rows, walked) + 1
+        return 2 + self.result[way] + 1 + self.quantizer + self._collected(blocks // 2 // rows, rows, walked) + 1
 
     def _collected(self, heads: int, rows: int, walked: int) -> int:
         """From an APPEND's first word to its last block in the tail buffer: 2 cycles for K, 1 + 32 / C for V.
@@ -123,7 +133,7 @@ class Timing:
 
     def _walk(self, cycles: int, way: str) -> int:
         """A walk of `cycles` words through the datapath and the quantizer."""
-        return 2 + cycles + _RESULT[way] + 1 + self.quantizer
+        return 2 + cycles + self.result[way] + 1 + self.quantizer
 
     def _norm(self, instruction: Instruction, rows: int) -> int:
         words = instruction.k * self.words
@@ -133,11 +143,11 @@ class Timing:
         count = rows if Flag.LAST_ROW not in instruction.flags else 1
         if Flag.LAYER_NORM in instruction.flags:
             mean = summing + 1 + 3 + self.tree + self.total + MULTIPLY + 1 + 1 - LEAD
-            square = summing + 1 + 13 + deviation + 1
-            final = 2 * words + _RESULT["centre"] + 1 + self.quantizer + 1
+            square = summing + 1 + 3 + self.add + MULTIPLY + deviation + 1
+            final = 2 * words + self.result["centre"] + 1 + self.quantizer + 1
             return first + count * (mean + square + final)
         square = summing + 1 + 8 + deviation + 1
-        return first + count * (square + words + 1 + _RESULT["scale"] + 1 + self.quantizer + 1)
+        return first + count * (square + words + 1 + self.result["scale"] + 1 + self.quantizer + 1)
 
     def load(self, instruction: Instruction) -> tuple[int, int, int]:
         """LOAD: cycles before the first beat, of all parts, and after the last one."""
@@ -145,7 +155,7 @@ class Timing:
 
     def rope_table(self, instruction: Instruction, rows: int) -> tuple[int, int, int]:
         """ROPE_TABLE: cycles before the first beat, of all pairs, and after the last one."""
-        return 2, instruction.n * rows, 5 + SINE + 1
+        return 2, instruction.n * rows, 5 + self.sine + 1
 
     def matmul(self, instruction: Instruction, rows: int) -> Issue:
         """Micro-ops of a MATMUL: a superblock of 8 groups at a time; their results leave row by row."""

@@ -290,12 +290,12 @@ class Walk:
         self._walker += 3
         if opcode == Opcode.ATTEND:
             needed = self._first_appended if second else self._pass_appended
-            asked = max(self._walker + 2, needed) + 5
+            asked = max(self._walker + 2, needed) + 6
             attend = self.attend.run(self.stream, instruction, accepted, asked, settled + 1, position, rows)
             self._walker = attend.walked
             return attend.done, Usage(bytes=attend.beats * bus, macs=attend.macs, array=attend.array)
         if opcode in (Opcode.LOAD, Opcode.ROPE_TABLE):
-            self._walker += 2
+            self._walker += 4
             beats = self.operands.beats(instruction)
             shape = timing.load(instruction) if opcode == Opcode.LOAD else timing.rope_table(instruction, rows)
             taken = self.stream.take(beats, self._walker, accepted + shape[0], shape[1])
@@ -358,7 +358,7 @@ class Walk:
         if joins and adders == self._adders and Flag.TOP_K not in adders:
             written = self._stepped + FOLLOW - 1
         self._adders = adders
-        self._walker += 5
+        self._walker += 7
         if joins:
             accepted = max(accepted, issued, handed + 1)
         issue = self.timing.matmul(instruction, rows)

@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from ...arch.pipeline import SHALLOW, Registers
 from ...arch.tables import sine_table
 from .common import WORD, delay
 from .fixed import FixedToFloat
@@ -18,6 +19,11 @@ class SineCosine(wiring.Component):
     One pair a cycle, `latency` cycles after its phase. While `en` is 0 the whole pipeline stands still. No valid bits
     inside and no reset of data: the parent delays its own.
 
+    Parameters
+    ----------
+    registers : Registers
+        Where those of the conversion to floats stand: `arch.pipeline.FIXED_TO_FLOAT`.
+
     Members
     -------
     en : In(1)
@@ -27,11 +33,14 @@ class SineCosine(wiring.Component):
     Attributes
     ----------
     latency : int
+        Of the class: of one with the least registers.
     """
 
-    latency = TablePolynomial.latency + 1 + FixedToFloat.latency
+    latency = TablePolynomial.latency + 1 + SHALLOW.to_float.latency
 
-    def __init__(self) -> None:
+    def __init__(self, *, registers: Registers = SHALLOW.to_float) -> None:
+        self.registers = registers
+        self.latency = TablePolynomial.latency + 1 + registers.latency
         super().__init__({"en": In(1), "phase": In(PHASE_BITS), "sine": Out(WORD), "cosine": Out(WORD)})
 
     def elaborate(self, platform: object) -> Module:
@@ -58,7 +67,7 @@ class SineCosine(wiring.Component):
             ("cosine", Mux(swap, up.o, down.o), left),
         ):
             value = Signal(signed(26), name=f"{name}_value", reset_less=True)
-            to_float = FixedToFloat(width=26, exponent_width=6)
+            to_float = FixedToFloat(width=26, exponent_width=6, registers=self.registers)
             m.submodules[f"{name}_to_float"] = to_float
             with m.If(en):
                 m.d.sync += value.eq(Mux(negative, -magnitude, magnitude))

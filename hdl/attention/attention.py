@@ -147,7 +147,7 @@ class AttentionUnit(wiring.Component):
                     m.next = "Idle"
         m.d.comb += [
             schedule.heads.eq(geometry.kv_heads),
-            schedule.pages.eq((command.position >> bits_for(BLOCK)) + 1),
+            schedule.last_page.eq(command.position >> bits_for(BLOCK)),
             schedule.groups.eq(groups),
             schedule.groups_per_pass.eq(instruction.k),
             schedule.address.eq(instruction.src),

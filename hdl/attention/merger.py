@@ -94,7 +94,12 @@ class KvMerger(wiring.Component):
         ]
 
         # Registers, for a tile's width of multiplexers behind them; the first tile follows its page a cycle later.
-        m.d.sync += [stored.eq(buffer.stored), chunk.eq(buffer.chunk)]
+        takes_payload = Signal()
+        m.d.sync += [
+            stored.eq(buffer.stored),
+            chunk.eq(buffer.chunk),
+            takes_payload.eq(buffer.stored.any()),
+        ]
 
         held_pages = Signal(range(shape.slots + 1))
         tile = Signal(9)
@@ -139,34 +144,41 @@ class KvMerger(wiring.Component):
             buffer.keys.address.eq(block),
         ]
         part_here = Signal(max(1, bits_for(shape.tiles)))
+        # Of a K tile: its positions that come from where.
+        part_stored, part_chunk = (Signal(shape.channels, name=name) for name in ("part_stored", "part_chunk"))
         with m.If(issue):
-            m.d.sync += part_here.eq(part)
-        takes_payload = Signal()
+            m.d.sync += [
+                part_here.eq(part),
+                part_stored.eq(pick(m, parts(stored, shape.channels), part, name="next_stored")),
+                part_chunk.eq(pick(m, parts(chunk, shape.channels), part, name="next_chunk")),
+            ]
         m.d.comb += [
-            takes_payload.eq(stored.any()),
             self.o.valid.eq(here & (self.i_payload.valid | ~takes_payload)),
             self.i_payload.ready.eq(here & takes_payload & self.o.ready),
             leave.eq(self.o.valid & self.o.ready),
             self.starved.eq(here & takes_payload & ~self.i_payload.valid),
         ]
-        self._merge(m, part_here, stored, chunk, buffer.keys.data)
+        part_exponents = pick(m, parts(buffer.keys.data, shape.channels * 8), part_here, name="part_exponents")
+        self._merge(m, (stored, chunk), (part_stored, part_chunk), part_exponents)
         return m
 
-    def _merge(self, m: Module, part: Signal, stored: Signal, chunk: Signal, exponents: Value) -> None:
+    def _merge(
+        self, m: Module, lanes: tuple[Signal, Signal], positions: tuple[Signal, Signal], exponents: Value
+    ) -> None:
+        """Bytes from the stream and from the tail: of V by lane, of K by channel."""
         shape, value = self.shape, self.i.payload.value
-        part_stored = pick(m, parts(stored, shape.channels), part, name="part_stored")
-        part_chunk = pick(m, parts(chunk, shape.channels), part, name="part_chunk")
-        part_exponents = pick(m, parts(exponents, shape.channels * 8), part, name="part_exponents")
         for channel in range(shape.channels):
             for lane in range(BLOCK):
                 low = (channel * BLOCK + lane) * 8
-                from_stream = Mux(value, stored[lane], part_stored[channel])
-                from_tail = Mux(value, chunk[lane], part_chunk[channel])
+                from_stream, from_tail = (
+                    Mux(value, of_lane[lane], of_position[channel])
+                    for of_lane, of_position in zip(lanes, positions, strict=True)
+                )
                 m.d.comb += Value.cast(self.o.payload.weights[channel][lane]).eq(
                     Mux(from_stream, self.i_payload.payload[low : low + 8], 0)
                     | Mux(from_tail, self.tail_words.data[low : low + 8], 0)
                 )
-            exponent = part_exponents.word_select(channel, 8).as_signed()
+            exponent = exponents.word_select(channel, 8).as_signed()
             m.d.comb += [
                 self.o.payload.significand[channel].eq(1),
                 self.o.payload.exponent[channel].eq(Mux(value, 0, exponent)),

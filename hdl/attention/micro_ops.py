@@ -72,7 +72,7 @@ class MicroOps(wiring.Component):
         fresh = Signal(init=1)
         passed = Signal(20)
         next_address = Signal(20)
-        next_first = self._next_first(m, page, tile, step & last_group)
+        last, first, whole = self._next_first(m, page, tile, step & last_group)
         with m.If(self.i.ready):
             m.d.sync += [held.eq(self.i.valid), page.eq(self.i.payload)]
         m.d.comb += [
@@ -80,7 +80,7 @@ class MicroOps(wiring.Component):
             self.waiting.eq(held & page.value & (pages == 0)),
             self.o.valid.eq(held & ~self.waiting),
             step.eq(self.o.valid & self.o.ready),
-            last_group.eq(group + 1 == page.groups),
+            last_group.eq(group == last),
             last_tile.eq(tile == shape.tiles - 1),
             last_block.eq(block + 1 == self.head_blocks),
             done.eq(step & last_group & last_tile & last_block),
@@ -110,12 +110,15 @@ class MicroOps(wiring.Component):
                 op.tag.group.eq(tile),
             ]
         m.d.sync += pages.eq(pages + self.page_done - (done & page.value))
-        with m.If(next_first.any()):
-            m.d.comb += next_address.eq(Mux(group == next_first, row_address, passed))
+        with m.If(first.any()):
+            m.d.comb += next_address.eq(Mux(group == first, row_address, passed))
+        # After a tile of one micro-op, the last row group's, comes one that begins with it too, or with the first.
+        only = Mux(whole, 0, last)
+        only_address = Mux(whole, 0, row_address)
         with m.If(step):
             m.d.sync += [
-                group.eq(Mux(last_group, next_first, group + 1)),
-                row_address.eq(Mux(last_group, next_address, row_address + self.head_blocks)),
+                group.eq(Mux(last_group, Mux(fresh, only, first), group + 1)),
+                row_address.eq(Mux(last_group, Mux(fresh, only_address, next_address), row_address + self.head_blocks)),
                 passed.eq(next_address),
                 fresh.eq(last_group),
                 accumulator.eq(accumulator + 1),
@@ -128,8 +131,11 @@ class MicroOps(wiring.Component):
                         m.d.sync += accumulator.eq(0)
         return m
 
-    def _next_first(self, m: Module, page: Any, tile: Signal, tile_done: Value) -> Signal:
-        """The row group with which the next tile begins."""
+    def _next_first(self, m: Module, page: Any, tile: Signal, tile_done: Value) -> tuple[Signal, Signal, Value]:
+        """The last row group, the one with which the next tile begins, and whether that has to be the first.
+
+        The second is a register: in the first cycle of a tile it is still that with which this tile has begun.
+        """
         shape = self.shape
         # Rows of the pass before the first that sees the next tile, and those before the first that sees the second.
         row = Signal(signed(18))
@@ -143,14 +149,14 @@ class MicroOps(wiring.Component):
         m.d.sync += [tile_rows.eq(self.tile_rows), ahead.eq(self.tile_rows - self.seen_rows)]
         m.d.comb += whole.eq(~page.last | page.value | (tile == shape.tiles - 1))
         with m.If(whole | (row < 0)):
-            m.d.comb += first.eq(0)
+            m.d.sync += first.eq(0)
         with m.Elif(group > last):
-            m.d.comb += first.eq(last)
+            m.d.sync += first.eq(last)
         with m.Else():
-            m.d.comb += first.eq(group)
+            m.d.sync += first.eq(group)
         with m.If(self.i.ready):
             start = ahead - (self.i.payload.start << shape.row_bits)
             m.d.sync += [row.eq(start), second.eq(start), last.eq(self.i.payload.groups - 1)]
         with m.Elif(tile_done):
             m.d.sync += row.eq(Mux(whole, second, row + tile_rows))
-        return first
+        return last, first, whole

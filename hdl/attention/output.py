@@ -197,15 +197,14 @@ class AttentionOutput(wiring.Component):
         shape, width = self.shape, self.width
         section_bits = bits_for(shape.lanes // width)
         ahead = Mux(sub[0], self.group_units, 0) + Mux(sub[1], self.group_units << 1, 0) if self.whole else C(0)
-        belongs = register(1, (element >= 0) & (element < self.head_dim), "belongs")
         head = register(20, walk.unit + ahead, "head_unit")
-        within = register(11, element[bits_for(width) : 13], "unit_of_head")
+        element = register(signed(14), element, "element_1")
         row_word = register(20, walk.row_word, "row_word")
-        unit = register(20, head + within, "unit")
+        unit = register(20, head + element[bits_for(width) : 13], "unit")
         section = Cat(C(0, bits_for(width)), unit[:section_bits])
-        belongs_2 = register(1, belongs, "belongs_2")
+        belongs = register(1, (element >= 0) & (element < self.head_dim), "belongs")
         address = register(20, register(20, row_word, "row_word_2") + (unit >> section_bits), "address")
-        mask = register(shape.lanes, Mux(belongs_2, ((1 << width) - 1) << section, 0), "mask")
+        mask = register(shape.lanes, Mux(belongs, ((1 << width) - 1) << section, 0), "mask")
         return (
             delay(m, address, cycles - 3, enable=C(1), name="product_address"),
             delay(m, mask, cycles - 3, enable=C(1), name="product_mask"),

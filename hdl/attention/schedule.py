@@ -23,7 +23,7 @@ class PageSchedule(wiring.Component):
     Members
     -------
     launch : In(1), pulse: the operands below are there and stay
-    heads : In(8), head_blocks : In(4), pages : In(16)
+    heads : In(8), head_blocks : In(4), last_page : In(15), pages - 1
     groups : In(10), row groups of a virtual head; groups_per_pass : In(10)
     address : In(20), of the queries; head_words : In(20), words per virtual head
     pass_words : In(20), `groups_per_pass` x `head_blocks`
@@ -38,7 +38,7 @@ class PageSchedule(wiring.Component):
                 "launch": In(1),
                 "heads": In(8),
                 "head_blocks": In(4),
-                "pages": In(16),
+                "last_page": In(15),
                 "groups": In(10),
                 "groups_per_pass": In(10),
                 "address": In(20),
@@ -57,12 +57,22 @@ class PageSchedule(wiring.Component):
         m.d.comb += [
             job.slot.eq(now.slot),
             job.first.eq(now.page == 0),
-            job.last.eq(now.page + 1 == self.pages),
+            job.last.eq(now.page == self.last_page),
             job.start.eq(self.groups - now.left),
             job.groups.eq(Mux(now.left < self.groups_per_pass, now.left, self.groups_per_pass)),
             job.address.eq(now.address),
             job.head_block.eq(now.head_block),
         ]
+        # Of each cursor: its last page, its last pass. Registers, since much depends on them: a cursor never advances
+        # twice in a row.
+        ends = {}
+        for name, cursor in (("keys", keys), ("values", values)):
+            of_page, of_pass = (Signal(name=f"{name}_end_{which}") for which in ("pages", "passes"))
+            m.d.sync += [
+                of_page.eq(cursor.page == self.last_page),
+                of_pass.eq(cursor.left <= self.groups_per_pass),
+            ]
+            ends[name] = of_page, of_pass
         with m.FSM(name="schedule"):
             with m.State("Idle"):
                 for cursor in (keys, values):
@@ -75,11 +85,11 @@ class PageSchedule(wiring.Component):
                     ]
                 m.d.sync += ahead.eq(0)
                 with m.If(self.launch):
-                    m.next = "Keys"
+                    m.next = "Decide"
             with m.State("Keys"):
                 m.d.comb += [now.eq(keys), self.o.valid.eq(1)]
                 with m.If(self.o.ready):
-                    self._advance(m, keys)
+                    self._advance(m, keys, *ends["keys"])
                     m.d.sync += ahead.eq(ahead + 1)
                     m.next = "Decide"
             with m.State("Decide"):
@@ -90,28 +100,28 @@ class PageSchedule(wiring.Component):
             with m.State("Values"):
                 m.d.comb += [now.eq(values), job.value.eq(1), self.o.valid.eq(1)]
                 with m.If(self.o.ready):
-                    self._advance(m, values)
+                    self._advance(m, values, *ends["values"])
                     m.d.sync += ahead.eq(ahead - 1)
                     m.next = "Keys"
                     with m.If(keys.head == self.heads):
-                        m.next = "Values"
+                        m.next = "Decide"
                         with m.If(ahead == 1):
                             m.next = "Idle"
         return m
 
-    def _advance(self, m: Module, cursor: Any) -> None:
+    def _advance(self, m: Module, cursor: Any, page_ends: Signal, pass_ends: Signal) -> None:
         """To the next page, of the next pass, of the next virtual head."""
         m.d.sync += [
             cursor.page.eq(cursor.page + 1),
             cursor.slot.eq(Mux(cursor.slot == self.shape.slots - 1, 0, cursor.slot + 1)),
         ]
-        with m.If(cursor.page + 1 == self.pages):
+        with m.If(page_ends):
             m.d.sync += [
                 cursor.page.eq(0),
                 cursor.left.eq(cursor.left - self.groups_per_pass),
                 cursor.address.eq(cursor.address + self.pass_words),
             ]
-            with m.If(cursor.left <= self.groups_per_pass):
+            with m.If(pass_ends):
                 start = cursor.head_address + self.head_words
                 m.d.sync += [
                     cursor.head.eq(cursor.head + 1),

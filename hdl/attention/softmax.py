@@ -5,6 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...arch.formats import BLOCK
+from ..common import SkidBuffer
 from ..interfaces import FLOAT, Interfaces, read_port, write_port
 from .shape import AttentionShape
 from .softmax_power import SoftmaxPower
@@ -81,7 +82,10 @@ class Softmax(wiring.Component):
         connect(m, power.fixed, scale.ring)
         connect(m, power.o, quantize.i)
         connect(m, quantize.powers, power.ring)
-        connect(m, power.o_sum, totals.i)
+        # Whether a total is free is late in a cycle, and the queue of sums decides what the exponentials begin.
+        m.submodules.summed = summed_rows = SkidBuffer(totals.layout)
+        connect(m, power.o_sum, summed_rows.i)
+        connect(m, summed_rows.o, totals.i)
         connect(m, quantize.exponents, flipped(self.exponents))
         connect(m, quantize.probabilities, flipped(self.probabilities))
         connect(m, flipped(self.reciprocals), totals.reciprocals)

@@ -99,14 +99,16 @@ class SoftmaxPower(wiring.Component):
         """2^(z - m) of a word of V, valid, index of the word."""
         shape, layouts = self.shape, self.layouts
         maximum = Signal(signed(MAXIMUM_BITS), reset_less=True)
-        m.d.sync += maximum.eq(self.i.payload.maximum)
+        m.d.sync += maximum.eq(delay(m, self.i.payload.maximum, 1, enable=C(1), name="maximum_1"))
         powers = Signal(layouts.powers, reset_less=True)
         for lane in range(shape.lanes):
             m.submodules[f"exp2_{lane}"] = power = Exp2Negative()
             # The maximum is whole: below the point nothing is subtracted.
             element = self.fixed.data[lane]
-            fraction, whole = element.z[:FRACTION_BITS], element.z[FRACTION_BITS:].as_signed()
-            x = delay(m, Cat(fraction, whole - maximum), 2, enable=C(1), name=f"x_{lane}")
+            # A memory's output is late in the cycle: a register before the arithmetic.
+            z = delay(m, element.z, 1, enable=C(1), name=f"z_{lane}")
+            distance = Cat(z[:FRACTION_BITS], z[FRACTION_BITS:].as_signed() - maximum)
+            x = delay(m, distance, 1, enable=C(1), name=f"x_{lane}")
             visible = delay(m, element.visible, 2 + Exp2Negative.latency, enable=C(1), name=f"visible_{lane}")
             m.d.comb += [power.en.eq(1), power.x.eq(x)]
             m.d.sync += powers[lane].eq(Mux(visible, power.o, 0))

@@ -4,6 +4,7 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from ...arch.formats import BLOCK
 from ..arithmetic.common import delay, delay_valid
 from ..arithmetic.exponential import FRACTION_BITS, INTEGER_BITS
 from ..arithmetic.fixed import FloatToFixed
@@ -62,13 +63,13 @@ class SoftmaxScale(wiring.Component):
         m.submodules.scores = scores = ScoreBuffer(interfaces=self.interfaces)
         m.submodules.pending = pending = Queue(shape=self.layouts.row, depth=self.layouts.buffers)
         connect(m, flipped(self.i), scores.i)
-        issue, word, visible = self._walk(m, scores, pending)
-        fixed, valid, word = self._convert(m, scores, issue, word, visible)
+        issue, word, limit = self._walk(m, scores, pending)
+        fixed, valid, word = self._convert(m, scores, issue, word, limit)
         self._maximum(m, fixed, valid, word, pending)
         return m
 
     def _walk(self, m: Module, scores: ScoreBuffer, pending: Queue) -> tuple[Signal, Signal, Signal]:
-        """Issues the words of every row of every page: issue, word, mask."""
+        """Issues the words of every row of every page: issue, word, the row's last visible position."""
         shape, page = self.shape, self.i_pages.payload
         m.submodules.walk = walk = RowWalk()
         for name in ("launch", "last_row", "group", "sub_heads_log2"):
@@ -85,7 +86,6 @@ class SoftmaxScale(wiring.Component):
         row = Signal(shape.state_bits + 1)
         issue = Signal()
         end = Signal()
-        visible = Signal(shape.lanes)
         limit = Signal(8)
         m.d.comb += [
             end.eq(~walk.next_valid | (row + 1 == (page.groups << shape.row_bits))),
@@ -93,12 +93,8 @@ class SoftmaxScale(wiring.Component):
             pending.i.valid.eq(row_started),
             pending.i.payload.eq(Cat(page.slot, row[: shape.state_bits], page.first, page.last, end)),
             scores.address.eq(Cat(word, row[: shape.state_bits], page.slot)),
-            limit.eq(self.position + walk.token),
+            limit.eq(Mux(page.last, self.position + walk.token, BLOCK - 1)),
         ]
-        # Where a word is a page, lane 0 is its first position, which every row sees.
-        for lane in range(shape.lanes):
-            sees = word * shape.lanes + lane <= limit if shape.words > 1 or lane else C(1)
-            m.d.comb += visible[lane].eq(~page.last | sees)
         with m.FSM(name="walk"):
             with m.State("Wait For Scores"):
                 m.d.sync += row.eq(0)
@@ -115,17 +111,22 @@ class SoftmaxScale(wiring.Component):
                     with m.If(end):
                         m.d.comb += [self.i_pages.ready.eq(1), page_taken.eq(1), walk.finish.eq(page.last)]
                         m.next = "Wait For Scores"
-        return issue, word, visible
+        return issue, word, limit
 
     def _convert(
-        self, m: Module, scores: ScoreBuffer, issue: Value, word: Value, visible: Value
+        self, m: Module, scores: ScoreBuffer, issue: Value, word: Value, limit: Value
     ) -> tuple[Signal, Signal, Signal]:
         """Scores times scale in fixed point, into the ring: the word of V, valid, index of the word."""
         shape, layouts = self.shape, self.layouts
         cycles = ScoreBuffer.latency + FloatMultiply.latency + FloatToFixed.latency
         bits = self.interfaces.config.array.multiplier_bits
         fixed = Signal(layouts.fixed)
-        visible = delay(m, visible, cycles, enable=C(1), name="visible")
+        word_1, limit_1 = (delay(m, value, 1, enable=C(1), name=f"{value.name}_1") for value in (word, limit))
+        # Where a word is a page, lane 0 is its first position, which every row sees.
+        sees = [
+            word_1 * shape.lanes + lane <= limit_1 if shape.words > 1 or lane else C(1) for lane in range(shape.lanes)
+        ]
+        visible = delay(m, Cat(sees), cycles - 1, enable=C(1), name="visible")
         word = delay(m, word, cycles, enable=C(1), name="word_fixed")
         valid = delay_valid(m, issue, cycles, name="fixed_valid")
         overflows = []

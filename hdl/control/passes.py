@@ -54,7 +54,16 @@ class PassGenerator(wiring.Component):
         rows = Signal(6)
         again = Signal()
         now = self.o.payload
-        m.d.comb += rows.eq(Mux(left == 0, ~again, Mux(wanted > room, room, wanted)))
+        # Found out a state before the cut: no token of the prompt is left, or no more than a chunk takes.
+        none = Signal()
+        few = Signal()
+        crosses = Signal()
+        ends = Signal()
+        m.d.comb += [
+            crosses.eq(wanted > room),
+            rows.eq(Mux(none, ~again, Mux(crosses, room, wanted))),
+            ends.eq(none | (few & ~crosses)),
+        ]
 
         with m.FSM():
             with m.State("Idle"):
@@ -73,15 +82,17 @@ class PassGenerator(wiring.Component):
                 m.d.sync += [
                     room.eq(BLOCK - position[:5]),
                     wanted.eq(Mux(left > most, most, left)),
+                    none.eq(left == 0),
+                    few.eq(left <= most),
                 ]
                 m.next = "Cut"
                 with m.If(~again & (left == 0) & (steps == 0)):
                     m.next = "Idle"
             with m.State("Cut"):
                 m.d.sync += [
-                    now.head.eq((left <= rows) & (steps != 0)),
-                    now.final.eq((left <= rows) & (steps <= 1)),
-                    left.eq(Mux(left > rows, left - rows, 0)),
+                    now.head.eq(ends & (steps != 0)),
+                    now.final.eq(ends & (steps <= 1)),
+                    left.eq(Mux(ends, 0, left - rows)),
                     position.eq(position + rows),
                     token.eq(token + rows),
                 ]
@@ -91,7 +102,7 @@ class PassGenerator(wiring.Component):
                     m.d.sync += [now.rows.eq(rows), now.second.eq(0), now.position.eq(position), now.token.eq(token)]
                 m.next = "Send"
                 # A second chunk if tokens of the prompt are left.
-                with m.If((self.chunks > 1) & ~again & (left > rows)):
+                with m.If((self.chunks > 1) & ~again & ~ends):
                     m.d.sync += again.eq(1)
                     m.next = "Measure"
             with m.State("Send"):

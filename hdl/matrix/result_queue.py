@@ -54,6 +54,9 @@ class ResultQueue(wiring.Component):
         m.submodules.values = ResetInserter(self.clear)(values)
         places = Signal(range(depth + 1), init=depth)
         transfer = Signal()
+        # Who takes a result is late in the cycle, by its tag: a register, filled long before the values.
+        tag = Signal(self.interfaces.tag, reset_less=True)
+        here = Signal()
         # Known a cycle ahead.
         m.d.sync += self.room.eq(Mux(self.take, places > 1, places != 0) | transfer | self.clear)
         m.d.comb += [
@@ -62,14 +65,16 @@ class ResultQueue(wiring.Component):
             values.w_en.eq(self.fill),
             values.w_data.eq(self.values),
             self.o.valid.eq(values.r_rdy),
-            Value.cast(self.o.payload.tag).eq(tags.r_data),
+            self.o.payload.tag.eq(tag),
             Value.cast(self.o.payload["values"]).eq(values.r_data),
             transfer.eq(self.o.valid & self.o.ready),
-            tags.r_en.eq(transfer),
+            tags.r_en.eq(~here | transfer),
             values.r_en.eq(transfer),
         ]
+        with m.If(tags.r_en):
+            m.d.sync += [Value.cast(tag).eq(tags.r_data), here.eq(tags.r_rdy)]
         with m.If(self.clear):
-            m.d.sync += places.eq(depth)
+            m.d.sync += [places.eq(depth), here.eq(0)]
         with m.Else():
             m.d.sync += places.eq(places - self.take + transfer)
         return m

@@ -54,6 +54,7 @@ class MatmulSequencer(wiring.Component):
         last_group = Signal(20)
         group = Signal(20)
         block = Signal(12)
+        last_block = Signal(12)
         row_group = Signal(6)
         rows_left = Signal(6)
         address = Signal(20)
@@ -69,14 +70,14 @@ class MatmulSequencer(wiring.Component):
         m.d.comb += [
             ends_rows.eq(rows_left <= interfaces.rows),
             ends_groups.eq(ends_rows & ((group[:lane_bits] == INTERLEAVE - 1) | (group == last_group))),
-            ends_blocks.eq(ends_groups & (block == instruction.k - 1)),
+            ends_blocks.eq(ends_groups & (block == last_block)),
             ends_all.eq(ends_blocks & (group == last_group)),
             self.o.valid.eq(self.active),
             op.take_tile.eq(row_group == 0),
             op.address.eq(address),
             op.accumulator.eq(accumulator),
             op.first.eq(block == 0),
-            op.last.eq(block == instruction.k - 1),
+            op.last.eq(block == last_block),
             op.tag.kind.eq(ResultKind.MATMUL),
             op.tag.row_group.eq(row_group),
             op.tag.group.eq(group),
@@ -95,6 +96,7 @@ class MatmulSequencer(wiring.Component):
         with m.If(self.start):
             m.d.sync += [
                 self.active.eq(1),
+                last_block.eq(instruction.k - 1),
                 last_group.eq((instruction.n - 1)[:20] >> channel_bits),
                 *(counter.eq(0) for counter in (group, superblock, block, row_group, accumulator)),
                 rows_left.eq(self.rows),

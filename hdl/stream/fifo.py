@@ -20,7 +20,9 @@ def unit_layout(bits: int) -> data.StructLayout:
 
 
 class PayloadFifo(wiring.Component):
-    """Beats in, whole tiles out: one beat written and one unit read per cycle, three cycles of latency.
+    """Beats in, whole tiles out: one beat written and one unit read per cycle, four cycles of latency.
+
+    A cycle is lost between two regions.
 
     B banks of W bytes. A unit is B beats (8-bit tiles), B/2 (4-bit tiles, in the low half) or 1 (BEATS, in the low
     beat), as the region at the head says. Every region starts at bank 0: both sides skip what is left of a row.
@@ -74,6 +76,8 @@ class PayloadFifo(wiring.Component):
         now_left = Signal(24)
         ready = Signal()
         reading = Signal()
+        # Found out a cycle ahead: there is all of the unit, and it is its region's last one.
+        enough = Signal()
         last = Signal()
         content = self.content.payload
         four_bit_codes = [f.code for f in derive(self.config).formats if f.bits == 4]
@@ -82,9 +86,13 @@ class PayloadFifo(wiring.Component):
             size.eq(Mux(content.kind == Kind.BEATS, 1, Mux(four_bit, banks // 2, banks))),
             # A read answers a cycle later and is registered once more; what is on its way has a place in the queue.
             ready.eq(queue.w_level + self._arriving + self._held < QUEUE),
-            reading.eq(self.content.valid & ready & (self.used >= size)),
-            last.eq(now_left == 1),
+            reading.eq(ready & enough),
             self.content.ready.eq(reading & last),
+        ]
+        # A region's first unit is not looked for before its content is here, a cycle after the last of the one before.
+        m.d.sync += [
+            enough.eq(self.content.valid & ~self.content.ready & (self.used >= Mux(reading, size << 1, size))),
+            last.eq(now_left == Mux(reading, 2, 1)),
         ]
         for code in four_bit_codes:
             with m.If((content.kind == Kind.TILES) & (content.format == code)):

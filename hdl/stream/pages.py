@@ -32,7 +32,7 @@ class PageWalk(wiring.Component):
     """Regions of keys, values and exponents (docs/isa.md, ATTEND's stream).
 
     For the pages of all passes of all virtual heads in a row: exponents and K of one, then V of the one `attention_lag`
-    before it. Pages without completed positions are left out. About 8 cycles per page and half; a region of 32 lanes is
+    before it. Pages without completed positions are left out. About 9 cycles per page and half; a region of 32 lanes is
     128 to 16 beats.
 
     Members:
@@ -65,9 +65,14 @@ class PageWalk(wiring.Component):
         walk = Signal(WALK)
         geometry = walk.geometry
         groups = Signal(14)
+        token_rows = Signal(16)
         rows = Signal(20)
-        pages = Signal(15)
+        last_page = Signal(15)
         old_pages = Signal(15)
+        page = Signal(16)
+        # Page times bytes of a page, as its two products of 16 bits: multipliers stand between registers.
+        products = Signal(data.ArrayLayout(32, 2))
+        place = Signal(48)
         page_offset = Signal(48)
         base = Signal(48)
         exponent_beats = Signal(16)
@@ -82,7 +87,7 @@ class PageWalk(wiring.Component):
         # Known a state before the cursor advances: `now` is its last page, its last pass.
         page_ends = Signal()
         pass_ends = Signal()
-        m.d.sync += [page_ends.eq(now.page + 1 == pages), pass_ends.eq(now.left <= walk.row_groups)]
+        m.d.sync += [page_ends.eq(now.page == last_page), pass_ends.eq(now.left <= walk.row_groups)]
         m.d.comb += [
             now.eq(Mux(of_values, values, keys)),
             self.index.eq(now.page),
@@ -108,13 +113,16 @@ class PageWalk(wiring.Component):
                     m.next = "Measure"
             with m.State("Measure"):
                 m.d.sync += [
-                    rows.eq(walk.rows * (geometry.group << geometry.sub_heads_log2)),
-                    pages.eq(((walk.position + walk.rows - 1) >> 5) + 1),
+                    token_rows.eq(geometry.group << geometry.sub_heads_log2[:2]),
+                    last_page.eq((walk.position + walk.rows - 1) >> 5),
                     old_pages.eq((walk.position + BLOCK - 1) >> 5),
                     exponent_beats.eq(((geometry.head_blocks * 2 * BLOCK) + bus - 1) >> shift),
                     payload_beats.eq((geometry.head_blocks * BLOCK * BLOCK) >> shift),
                     base.eq(self.kv_base + walk.layer_offset),
                 ]
+                m.next = "Count Rows"
+            with m.State("Count Rows"):
+                m.d.sync += rows.eq(walk.rows * token_rows)
                 m.next = "Count Groups"
             with m.State("Count Groups"):
                 m.d.sync += [
@@ -132,18 +140,24 @@ class PageWalk(wiring.Component):
                     m.next = "Advance"
             with m.State("Look Up"):
                 m.d.comb += self.fault.eq(~self.mapped)
-                m.d.sync += page_offset.eq(self.page * walk.page_bytes[:32])
-                m.next = "Add"
+                m.d.sync += [page.eq(self.page), place.eq(base + now.head_offset)]
+                m.next = "Multiply"
                 with m.If(~self.mapped):
                     m.next = "Stand Still"
             with m.State("Stand Still"):
                 pass
-            with m.State("Add"):
-                m.d.sync += page_offset.eq(page_offset + now.head_offset)
-                m.next = "Add Base"
-            with m.State("Add Base"):
+            with m.State("Multiply"):
                 skip = Mux(of_values, exponent_beats + payload_beats, 0)
-                m.d.sync += page_offset.eq(page_offset + base + (skip << shift))
+                m.d.sync += [
+                    *(products[half].eq(page * walk.page_bytes.word_select(half, 16)) for half in range(2)),
+                    place.eq(place + (skip << shift)),
+                ]
+                m.next = "Join"
+            with m.State("Join"):
+                m.d.sync += page_offset.eq(products[0] + (products[1] << 16))
+                m.next = "Add"
+            with m.State("Add"):
+                m.d.sync += page_offset.eq(page_offset + place)
                 m.next = "Send Exponents"
                 with m.If(of_values):
                     m.next = "Send Payload"

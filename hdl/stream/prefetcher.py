@@ -1,7 +1,7 @@
 """The second program counter: walks the program ahead of the sequencer and asks for what its instructions take."""
 
 from amaranth import Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...arch.config import AcceleratorConfig, derive
@@ -16,7 +16,7 @@ from .regions import STREAM_REGION, Kind
 class Prefetcher(wiring.Component):
     """Ask for the regions of a job in program order.
 
-    About 12 cycles per instruction with a stream operand, 5 for others: regions are asked for far ahead of their use,
+    About 14 cycles per instruction with a stream operand, 5 for others: regions are asked for far ahead of their use,
     so that the bus does not notice.
 
     Members:
@@ -67,8 +67,7 @@ class Prefetcher(wiring.Component):
         skipped = Signal()
         sequence = Signal(6)
         request = Signal(STREAM_REGION)
-        offset = Signal(44)
-        tiles = Signal(32)
+        offset, tiles, loops = self._products(m, instruction, layer, layers)
 
         m.d.comb += [
             passes.i.payload.eq(self.i.payload),
@@ -121,11 +120,6 @@ class Prefetcher(wiring.Component):
                 m.d.sync += [instruction.eq(self.program.data), pc.eq(pc + 1)]
                 m.next = "Execute"
             with m.State("Execute"):
-                # Two cycles of products; the states that follow use them registered.
-                m.d.sync += [
-                    offset.eq(layer * instruction.stride),
-                    tiles.eq(self._groups(instruction) * instruction.k),
-                ]
                 m.next = "Fetch"
                 with m.If(skipped):
                     m.next = "Fetch"
@@ -135,20 +129,24 @@ class Prefetcher(wiring.Component):
                     with m.Case(Opcode.NEXT):
                         # After its loop, an instruction is in layer 0 again.
                         m.d.sync += layer.eq(0)
-                        with m.If(layer + 1 < layers):
+                        with m.If(loops):
                             m.d.sync += [pc.eq(instruction.src), layer.eq(layer + 1)]
                     with m.Case(Opcode.END):
                         m.next = "Next Pass"
                         with m.If(now.final):
                             m.next = "Idle"
                     with m.Case(Opcode.LOAD, Opcode.ROPE_TABLE, Opcode.MATMUL):
-                        m.next = "Address"
+                        m.next = "Multiply"
                     with m.Case(Opcode.APPEND):
                         m.d.sync += appends.eq(appends + 1)
                         with m.If(~second):
                             m.d.sync += needed_second.eq(appends + 1)
                     with m.Case(Opcode.ATTEND):
                         m.next = "Wait For Appends"
+            with m.State("Multiply"):
+                m.next = "Join"
+            with m.State("Join"):
+                m.next = "Address"
             with m.State("Address"):
                 m.d.sync += request.address.eq(self.image_base + (instruction.base + offset)[:40])
                 m.d.sync += request.format.eq(instruction.format)
@@ -175,9 +173,25 @@ class Prefetcher(wiring.Component):
                     m.next = "Fetch"
         return m
 
-    def _groups(self, instruction: Signal) -> Signal:
-        shift = (self.config.array.channels - 1).bit_length()
-        return (instruction.n + self.config.array.channels - 1) >> shift
+    def _products(self, m: Module, instruction: Signal, layer: Signal, layers: Signal) -> tuple[Signal, Signal, Signal]:
+        """Of the instruction in its layer: the offset of its operand, a cycle after Execute; the tiles of a MATMUL, two
+        cycles after it; and whether its loop has another layer, in Execute. Multipliers stand between registers."""
+        channels = self.config.array.channels
+        groups = Signal(20)
+        of_stride = Signal(data.ArrayLayout(28, 2))
+        of_groups = Signal(data.ArrayLayout(22, 2))
+        offset = Signal(44)
+        tiles = Signal(32)
+        loops = Signal()
+        m.d.sync += [
+            loops.eq(layer + 1 < layers),
+            groups.eq((instruction.n + channels - 1) >> (channels - 1).bit_length()),
+            *(of_stride[half].eq(layer * instruction.stride.word_select(half, 16)) for half in range(2)),
+            *(of_groups[half].eq(groups.word_select(half, 10) * instruction.k) for half in range(2)),
+            offset.eq(of_stride[0] + (of_stride[1] << 16)),
+            tiles.eq(of_groups[0] + (of_groups[1] << 10)),
+        ]
+        return offset, tiles, loops
 
     def _measure(self, m: Module, instruction: Signal, request: Signal, tiles: Signal) -> None:
         """Beats, kind and units of LOAD, ROPE_TABLE and MATMUL operands (arch.layout)."""

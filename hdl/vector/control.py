@@ -64,6 +64,8 @@ class VectorControl(wiring.Component):
         instruction = self.command.instruction
         norm_pass = Signal(2)
         skip = Signal(6)
+        # Of the opcode, and whether rows are left out: known when the command is, since what starts is far away.
+        loads, tabulates, norms, skips = (Signal(name=name) for name in ("loads", "tabulates", "norms", "skips"))
         final = Signal()
         m.d.comb += final.eq((self.operation == Operation.SCALE) | (self.operation == Operation.CENTRE_AND_SCALE))
         m.d.sync += [
@@ -77,25 +79,27 @@ class VectorControl(wiring.Component):
                 m.d.comb += self.i.ready.eq(1)
                 m.d.sync += norm_pass.eq(0)
                 with m.If(self.i.valid):
-                    m.d.sync += self.command.eq(self.i.payload)
+                    opcode = self.i.payload.instruction.opcode
+                    m.d.sync += [
+                        self.command.eq(self.i.payload),
+                        loads.eq(opcode == Opcode.LOAD),
+                        tabulates.eq(opcode == Opcode.ROPE_TABLE),
+                        norms.eq(opcode == Opcode.NORM),
+                        skips.eq(_last_row(self.i.payload) & (self.i.payload.rows != 1)),
+                    ]
                     self._decode(m, self.i.payload)
                     m.next = "Start"
             with m.State("Start"):
-                with m.Switch(instruction.opcode):
-                    with m.Case(Opcode.LOAD):
-                        m.d.comb += self.load.eq(1)
-                        m.next = "Read Stream"
-                    with m.Case(Opcode.ROPE_TABLE):
-                        m.d.comb += self.tabulate.eq(1)
-                        m.next = "Read Stream"
-                    with m.Default():
-                        m.d.sync += skip.eq(self.command.rows - 2)
-                        with m.If(_last_row(self.command) & (self.command.rows != 1)):
-                            m.d.sync += self.walk.source.eq(self.walk.source + (instruction.k << self.word_bits))
-                            m.next = "Skip Rows"
-                        with m.Else():
-                            m.d.comb += self.begin.eq(1)
-                            m.next = "Walk"
+                m.d.comb += [self.load.eq(loads), self.tabulate.eq(tabulates)]
+                m.d.sync += skip.eq(self.command.rows - 2)
+                with m.If(loads | tabulates):
+                    m.next = "Read Stream"
+                with m.Elif(skips):
+                    m.d.sync += self.walk.source.eq(self.walk.source + (instruction.k << self.word_bits))
+                    m.next = "Skip Rows"
+                with m.Else():
+                    m.d.comb += self.begin.eq(1)
+                    m.next = "Walk"
             with m.State("Read Stream"):
                 with m.If(self.finished):
                     m.d.comb += self.done.eq(1)
@@ -110,25 +114,19 @@ class VectorControl(wiring.Component):
                         self.walk.source.eq(self.walk.source + (instruction.k << self.word_bits)),
                     ]
             with m.State("Walk"):
-                with m.Switch(instruction.opcode):
-                    with m.Case(Opcode.NORM):
-                        with m.If(self.summed):
-                            m.d.sync += norm_pass.eq(norm_pass + 1)
-                            m.next = "Next Pass"
-                        with m.If(self.written & self.ends_row & final):
-                            m.d.sync += norm_pass.eq(0)
-                            m.next = "Next Pass"
-                            with m.If(self.ends):
-                                m.d.comb += self.done.eq(1)
-                                m.next = "Idle"
-                    with m.Case(Opcode.APPEND):
-                        with m.If(~self.appending):
+                with m.If(norms):
+                    with m.If(self.summed):
+                        m.d.sync += norm_pass.eq(norm_pass + 1)
+                        m.next = "Next Pass"
+                    with m.If(self.written & self.ends_row & final):
+                        m.d.sync += norm_pass.eq(0)
+                        m.next = "Next Pass"
+                        with m.If(self.ends):
                             m.d.comb += self.done.eq(1)
                             m.next = "Idle"
-                    with m.Default():
-                        with m.If(self.written & self.ends):
-                            m.d.comb += self.done.eq(1)
-                            m.next = "Idle"
+                with m.Elif(Mux(self.walk.append, ~self.appending, self.written & self.ends)):
+                    m.d.comb += self.done.eq(1)
+                    m.next = "Idle"
             with m.State("Next Pass"):
                 m.d.comb += self.resume.eq(1)
                 m.next = "Walk"

@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 from enum import IntEnum
 
-from amaranth.hdl import C, Module, Mux, Signal, Value
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from ...arch.pipeline import Pipeline
 from ..arithmetic.add import FloatAdd
 from ..arithmetic.common import delay, delay_valid
 from ..arithmetic.multiply import FloatMultiply
 from ..interfaces import FLOAT, Interfaces, read_port
-from .gate import ActivationFactor
+from .gate import ActivationFactor, factor_latency
 
 
 class Operation(IntEnum):
@@ -36,50 +37,47 @@ class Operation(IntEnum):
     """mul(c, c) with c = sub(x, mean), to the statistics."""
 
 
-_ADD, _MULTIPLY, _FACTOR = FloatAdd.latency, FloatMultiply.latency, ActivationFactor.latency
+class Times:
+    """When a word is where: cycles after its scratchpad address, by operation.
 
-# Cycles after a word's scratchpad address: 1 its data, 2 in the register `x`, and what follows.
-_X = 2
-_CENTRED = _X + _ADD
-_FIRST_PRODUCT = {
-    Operation.ROTATE: _X + _MULTIPLY,
-    Operation.SCALE: _X + _MULTIPLY,
-    Operation.SQUARE: _X + _MULTIPLY,
-    Operation.CENTRE_AND_SCALE: _CENTRED + _MULTIPLY,
-    Operation.CENTRE_AND_SQUARE: _CENTRED + _MULTIPLY,
-    Operation.ACTIVATE: _X + _FACTOR + _MULTIPLY,
-    Operation.GATE: _X + _FACTOR + _MULTIPLY,
-}
-_SECOND_PRODUCT = {
-    Operation.ROTATE: _X + _MULTIPLY,
-    Operation.SCALE: _X + 2 * _MULTIPLY,
-    Operation.CENTRE_AND_SCALE: _CENTRED + 2 * _MULTIPLY,
-    Operation.GATE: _X + _FACTOR + 2 * _MULTIPLY,
-}
-_SUM = {
-    Operation.ROTATE: _X + _MULTIPLY + _ADD,
-    Operation.CENTRE_AND_SCALE: _CENTRED + 2 * _MULTIPLY + _ADD,
-}
-_RESULT = {
-    Operation.COPY: _X,
-    Operation.ACTIVATE: _FIRST_PRODUCT[Operation.ACTIVATE],
-    Operation.GATE: _SECOND_PRODUCT[Operation.GATE],
-    Operation.SCALE: _SECOND_PRODUCT[Operation.SCALE],
-    **_SUM,
-}
-_STATISTIC = {
-    Operation.SUM: _X,
-    Operation.SQUARE: _FIRST_PRODUCT[Operation.SQUARE],
-    Operation.CENTRE_AND_SQUARE: _FIRST_PRODUCT[Operation.CENTRE_AND_SQUARE],
-}
+    Attributes:
+        x: its data is in the register `x`. centred: less the mean.
+        first_product, second_product, sum: results of the multipliers and the last adder.
+        result, statistic: what goes to the quantizer, and to the row statistics.
+        read_gain, read_bias, read_gated: the address of an operand goes out, two cycles before it is used. Where a word
+            needs two reads of one memory, words come every other cycle and the second read must fall between them; an
+            operand stays in its register until the next comes.
+    """
 
-# An address goes out two cycles before its operand is used. Where a word needs two reads of one memory, words come
-# every other cycle and the second read must fall between them; an operand stays in its register until the next comes.
-_READ_GAIN = {op: _SECOND_PRODUCT[op] - _MULTIPLY - 2 for op in (Operation.SCALE, Operation.CENTRE_AND_SCALE)}
-_READ_BIAS = _SUM[Operation.CENTRE_AND_SCALE] - _ADD - 2
-_READ_BIAS -= (_READ_BIAS - _READ_GAIN[Operation.CENTRE_AND_SCALE] + 1) % 2
-_READ_GATED = _SECOND_PRODUCT[Operation.GATE] - _MULTIPLY - 2
-_READ_GATED -= (_READ_GATED + 1) % 2
+    def __init__(self, pipeline: Pipeline) -> None:
+        op, multiply, add = Operation, FloatMultiply.latency, pipeline.add.latency
+        factor = factor_latency(pipeline)
+        self.x = x = 2
+        self.centred = centred = x + add
+        first = {
+            **dict.fromkeys((op.ROTATE, op.SCALE, op.SQUARE), x + multiply),
+            **dict.fromkeys((op.CENTRE_AND_SCALE, op.CENTRE_AND_SQUARE), centred + multiply),
+            **dict.fromkeys((op.ACTIVATE, op.GATE), x + factor + multiply),
+        }
+        second = {
+            op.ROTATE: x + multiply,
+            **{each: first[each] + multiply for each in (op.SCALE, op.CENTRE_AND_SCALE, op.GATE)},
+        }
+        self.first_product, self.second_product = first, second
+        self.sum = {each: second[each] + add for each in (op.ROTATE, op.CENTRE_AND_SCALE)}
+        self.result = {
+            op.COPY: x,
+            op.ACTIVATE: first[op.ACTIVATE],
+            op.GATE: second[op.GATE],
+            op.SCALE: second[op.SCALE],
+            **self.sum,
+        }
+        self.statistic = {op.SUM: x, **{each: first[each] for each in (op.SQUARE, op.CENTRE_AND_SQUARE)}}
+        self.read_gain = {each: second[each] - multiply - 2 for each in (op.SCALE, op.CENTRE_AND_SCALE)}
+        read_bias = second[op.CENTRE_AND_SCALE] - 2
+        self.read_bias = read_bias - (read_bias - self.read_gain[op.CENTRE_AND_SCALE] + 1) % 2
+        read_gated = second[op.GATE] - multiply - 2
+        self.read_gated = read_gated - (read_gated + 1) % 2
 
 
 class Datapath(wiring.Component):
@@ -87,7 +85,8 @@ class Datapath(wiring.Component):
 
     `valid` says that a word's scratchpad address is out: its data is taken from `x` one cycle later, its rotation two
     cycles later. With GATE and CENTRE_AND_SCALE, words come at even distances only. `operation` and all parameters are
-    constant while words are inside. Cost: 2 V multipliers, 2 V adders, V `ActivationFactor`.
+    constant from a cycle before the first word until all have left. Cost: 2 V multipliers, 2 V adders, V
+    `ActivationFactor`.
 
     Parameters
     ----------
@@ -108,10 +107,16 @@ class Datapath(wiring.Component):
     o_valid : Out(1), o : Out(V floats), to the quantizer
     o_statistic : Out(1), statistic : Out(V floats), to the row statistics
     overflow : Out(1), a result was saturated
+
+    Attributes
+    ----------
+    times : Times
     """
 
     def __init__(self, interfaces: Interfaces) -> None:
         self.lanes = interfaces.lanes
+        self.pipeline = interfaces.derived.pipeline
+        self.times = Times(self.pipeline)
         self.multiplier_bits = interfaces.config.array.multiplier_bits
         vector = interfaces.vector
         pairs = data.ArrayLayout(FLOAT, self.lanes // 2)
@@ -140,13 +145,17 @@ class Datapath(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        times = self.times
+        # A register for each: what an operation chooses is far away and stands before adders and multipliers.
+        self._chosen = Signal(len(Operation))
+        m.d.sync += self._chosen.eq(1 << self.operation)
         taps: list[Value] = [self.valid]
-        for cycle in range(1, max(_RESULT.values()) + 1):
+        for cycle in range(1, max(times.result.values()) + 1):
             taps.append(delay_valid(m, taps[-1], 1, name=f"valid_{cycle}"))
         mask_1 = delay(m, self.mask, 1, enable=C(1), name="mask_1")
-        centred_mask = delay(m, mask_1, _CENTRED - 1, enable=C(1), name="mask_centred")
+        centred_mask = delay(m, mask_1, times.centred - 1, enable=C(1), name="mask_centred")
         result_mask = delay(
-            m, centred_mask, _SUM[Operation.CENTRE_AND_SCALE] - _CENTRED, enable=C(1), name="mask_result"
+            m, centred_mask, times.sum[Operation.CENTRE_AND_SCALE] - times.centred, enable=C(1), name="mask_result"
         )
 
         operand, bias = self._operands(m, taps)
@@ -167,15 +176,15 @@ class Datapath(wiring.Component):
             [rotate if lane % 2 == 0 else C(0) for lane in range(self.lanes)],
         )
 
-        statistic, result = self._is(*_STATISTIC), self._is(*_RESULT)
+        statistic, result = self._is(*times.statistic), self._is(*times.result)
         m.d.sync += [
-            self.o_valid.eq(result & self._at(taps, _RESULT)),
-            self.o_statistic.eq(statistic & self._at(taps, _STATISTIC)),
+            self.o_valid.eq(result & self._at(taps, times.result)),
+            self.o_statistic.eq(statistic & self._at(taps, times.statistic)),
             self.overflow.eq(
-                (over_centred & taps[_CENTRED] & centring)
-                | (over_first & self._at(taps, _FIRST_PRODUCT))
-                | (over_second & self._at(taps, _SECOND_PRODUCT))
-                | (over_sum & self._at(taps, _SUM))
+                (over_centred & taps[times.centred] & centring)
+                | (over_first & self._at(taps, times.first_product))
+                | (over_second & self._at(taps, times.second_product))
+                | (over_sum & self._at(taps, times.sum))
             ),
         ]
         for lane in range(self.lanes):
@@ -183,7 +192,7 @@ class Datapath(wiring.Component):
             m.d.sync += [
                 self.o[lane].eq(
                     Mux(
-                        self._is(*_SUM),
+                        self._is(*times.sum),
                         summed,
                         Mux(
                             self._is(Operation.COPY),
@@ -198,28 +207,26 @@ class Datapath(wiring.Component):
 
     def _is(self, *operations: Operation) -> Value:
         """Whether the operation is one of these."""
-        result: Value = self.operation == operations[0]
-        for operation in operations[1:]:
-            result = result | (self.operation == operation)
-        return result
+        return Cat(self._chosen[operation] for operation in operations).any()
 
     def _at(self, taps: list[Value], times: Mapping[Operation, int]) -> Value:
         """Whether a word is where the operation puts it at that time; never for an operation without one."""
         result: Value = C(0)
         for operation, time in times.items():
-            result = result | ((self.operation == operation) & taps[time])
+            result = result | (self._chosen[operation] & taps[time])
         return result
 
     def _operands(self, m: Module, taps: list[Value]) -> tuple[data.View, data.View]:
         """Gain or u, and bias, each in a register that keeps it until the next one comes."""
+        times = self.times
         gain = Signal(20)
         bias = Signal(20)
         read_gain = Signal()
         read_bias = Signal()
         m.d.comb += [
-            read_gain.eq(self._at(taps, _READ_GAIN)),
-            read_bias.eq(self._is(Operation.CENTRE_AND_SCALE) & taps[_READ_BIAS]),
-            self.gated_en.eq(self._is(Operation.GATE) & taps[_READ_GATED]),
+            read_gain.eq(self._at(taps, times.read_gain)),
+            read_bias.eq(self._is(Operation.CENTRE_AND_SCALE) & taps[times.read_bias]),
+            self.gated_en.eq(self._is(Operation.GATE) & taps[times.read_gated]),
             self.pm.en.eq(read_gain | read_bias),
             self.pm.address.eq(Mux(read_gain, gain, 0) | Mux(read_bias, bias, 0)),
         ]
@@ -247,10 +254,10 @@ class Datapath(wiring.Component):
         activate = self._is(Operation.ACTIVATE, Operation.GATE)
         left, right = [], []
         for lane in range(self.lanes):
-            factor = ActivationFactor()
+            factor = ActivationFactor(pipeline=self.pipeline)
             m.submodules[f"factor_{lane}"] = factor
             m.d.comb += [factor.kind.eq(self.factor), factor.a.eq(x[lane])]
-            waited = delay(m, x[lane], _FACTOR, enable=C(1), name=f"waited_{lane}")
+            waited = delay(m, x[lane], factor.latency, enable=C(1), name=f"waited_{lane}")
             left.append(Mux(activate, waited, base[lane]))
             other = Mux(rotate, self.cosine[lane // 2], Mux(activate, factor.o, self.r))
             right.append(Mux(square, base[lane], other))
@@ -277,7 +284,7 @@ class Datapath(wiring.Component):
     def _add(self, m: Module, name: str, a: list[Value], b: list[Value], sub: list[Value]) -> tuple[list[Value], Value]:
         results, overflow = [], C(0)
         for lane in range(self.lanes):
-            m.submodules[f"{name}_{lane}"] = block = FloatAdd()
+            m.submodules[f"{name}_{lane}"] = block = FloatAdd(registers=self.pipeline.add)
             m.d.comb += [block.en.eq(1), block.a.eq(a[lane]), block.b.eq(b[lane]), block.sub.eq(sub[lane])]
             results.append(block.o)
             overflow = overflow | block.overflow

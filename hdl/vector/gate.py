@@ -1,11 +1,14 @@
 """The factor of SILU and GELU, both from one polynomial."""
 
+from functools import partial
+
 from amaranth.hdl import C, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from ...arch.pipeline import SHALLOW, Pipeline
 from ...arch.tables import PolynomialTable, normal_distribution_table, sigmoid_table
-from ..arithmetic.common import FLOAT, WORD, delay
+from ..arithmetic.common import FLOAT, WORD, delay, held
 from ..arithmetic.fixed import FixedToFloat
 from ..arithmetic.polynomial import TablePolynomial
 from ..shared import shared
@@ -19,12 +22,22 @@ class Factor:
     NORMAL = 2
 
 
+def factor_latency(pipeline: Pipeline) -> int:
+    """Of an `ActivationFactor`."""
+    return pipeline.factor.latency + TablePolynomial.latency + 1 + pipeline.to_float.latency
+
+
 @shared
 class ActivationFactor(wiring.Component):
     """F(x) of docs/numerics-functions.md (ActivationFactor), chosen at run time, or exactly 1.
 
     One result a cycle, `latency` cycles after its operand. No valid bits inside and no reset of data: the parent delays
     its own. Both tables stand in one memory, so the second function costs block RAM only.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        Where its registers stand: `factor` and `to_float`.
 
     Members
     -------
@@ -37,27 +50,31 @@ class ActivationFactor(wiring.Component):
     latency : int
     """
 
-    latency = 1 + TablePolynomial.latency + 1 + FixedToFloat.latency
-
-    def __init__(self) -> None:
+    def __init__(self, *, pipeline: Pipeline = SHALLOW) -> None:
+        self.pipeline = pipeline
+        self.latency = factor_latency(pipeline)
         super().__init__({"kind": In(2), "a": In(WORD), "o": Out(WORD)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         en = C(1)
         m.submodules.polynomial = polynomial = TablePolynomial(_both_tables())
-        m.submodules.to_float = to_float = FixedToFloat(width=26, exponent_width=6)
+        registers = self.pipeline.to_float
+        m.submodules.to_float = to_float = FixedToFloat(width=26, exponent_width=6, registers=registers)
         a = FLOAT(self.a)
 
         # 1. |x| with 22 fraction bits, below 16.
         amount = Signal(8)
         m.d.comb += amount.eq(130 - a.exponent)
         small = (a.exponent == 0) | amount[5:].any()
+        apart = self.pipeline.factor.latency - 1
+        wait = partial(held, m, cycles=apart, enable=en)
         position = Signal(26, reset_less=True)
-        m.d.sync += position.eq(Mux(small, 0, Cat(C(0, 2), a.mantissa, 1)) >> amount[:5])
+        magnitude = wait(Mux(small, 0, Cat(C(0, 2), a.mantissa, 1)), name="magnitude")
+        m.d.sync += position.eq(magnitude >> wait(amount[:5], name="amount_1"))
         normal = self.kind == Factor.NORMAL
         m.d.comb += [polynomial.en.eq(en), Cat(polynomial.f, polynomial.i).eq(Cat(position, normal))]
-        cycles = 1 + polynomial.latency
+        cycles = self.pipeline.factor.latency + polynomial.latency
         saturated = delay(m, a.exponent >= 131, cycles, enable=en, name="saturated")
         negative = delay(m, a.sign & (a.exponent != 0), cycles, enable=en, name="negative")
 

@@ -49,10 +49,10 @@ class RopeTable(wiring.Component):
         Cycles from a constant to its entry.
     """
 
-    latency = 5 + SineCosine.latency
-
     def __init__(self, interfaces: Interfaces) -> None:
         config = interfaces.config.vector
+        self.sine_cosine = SineCosine(registers=interfaces.derived.pipeline.to_float)
+        self.latency = 5 + self.sine_cosine.latency
         self.bus_bits = interfaces.bus_bytes * 8
         self.pairs_per_word = interfaces.lanes // 2
         self.word_bits = bits_for(max(BLOCK, config.max_head_dim) // interfaces.lanes)
@@ -89,7 +89,7 @@ class RopeTable(wiring.Component):
         """Every constant stays for as many cycles as there are rows; pair, row and place go down the pipeline."""
         m.submodules.cutter = cutter = BeatCutter(beat_bits=self.bus_bits, part_bits=_CONSTANT_BITS)
         connect(m, flipped(self.i), cutter.i)
-        m.submodules.sine = sine = SineCosine()
+        m.submodules.sine = sine = self.sine_cosine
         pair = Signal(12)
         row = Signal(5)
         ends_row = Signal()

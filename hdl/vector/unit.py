@@ -79,7 +79,7 @@ class VectorUnit(wiring.Component):
         m.d.comb += [
             quantizer.valid.eq(datapath.o_valid),
             quantizer.i.eq(datapath.o),
-            quantizer.narrow.eq(control.command.instruction.opcode == Opcode.APPEND),
+            quantizer.narrow.eq(control.walk.append),
         ]
         self._results(m, control, walker, quantizer)
         return m
@@ -168,7 +168,7 @@ class VectorUnit(wiring.Component):
 
     def _results(self, m: Module, control: VectorControl, walker: Walker, quantizer: Quantizer) -> None:
         """Blocks leave the quantizer in the order in which the walker issued them: their places wait in a queue."""
-        append = control.command.instruction.opcode == Opcode.APPEND
+        append = control.walk.append
         # Between scratchpad and quantizer output are at most 23 blocks at V = 16, 44 at V = 32.
         depth = max(32, 2 * self.interfaces.lanes)
         m.submodules.places = places = fifo.SyncFIFO(width=walker.block_layout.size, depth=depth)

@@ -51,7 +51,7 @@ class Walker(wiring.Component):
     Members
     -------
     start : In(1), pulse: begin a walk; resume : In(1), pulse: end a pause
-    walk : In(WALK), constant during a walk
+    walk : In(WALK), constant from `start` on
     half, repeat, pause, gap : In(1), constant during a pass
     hold : In(1), no new block may begin
     running : Out(1)
@@ -112,6 +112,7 @@ class Walker(wiring.Component):
         value = Signal()
         row = Signal(5)
         issue = self._pace(m, word)
+        last = Signal(data.StructLayout({"block": 12, "sub": 5, "query": 8, "head": 8, "row": 5}))
 
         # From the innermost loop outwards: whether it ends with this word.
         ends_block = Signal()
@@ -123,12 +124,20 @@ class Walker(wiring.Component):
         ends_walk = Signal()
         m.d.comb += [
             ends_block.eq(word == self.words - 1),
-            ends_sub.eq(ends_block & (block == walk.blocks - 1)),
-            ends_query.eq(ends_sub & (sub == ((1 << walk.sub_heads_log2) - 1)[:5])),
-            ends_head.eq(ends_query & (query == walk.queries - 1)),
-            ends_tensor.eq(ends_head & (head == walk.heads - 1)),
+            ends_sub.eq(ends_block & (block == last.block)),
+            ends_query.eq(ends_sub & (sub == last.sub)),
+            ends_head.eq(ends_query & (query == last.query)),
+            ends_tensor.eq(ends_head & (head == last.head)),
             ends_row.eq(ends_tensor & (value == walk.append)),
-            ends_walk.eq(ends_row & (row == walk.rows - 1)),
+            ends_walk.eq(ends_row & (row == last.row)),
+        ]
+        # A cycle after the operand: equality is quicker than a sum and a comparison.
+        m.d.sync += [
+            last.block.eq(walk.blocks - 1),
+            last.sub.eq((1 << walk.sub_heads_log2) - 1),
+            last.query.eq(walk.queries - 1),
+            last.head.eq(walk.heads - 1),
+            last.row.eq(walk.rows - 1),
         ]
         with m.If(issue):
             m.d.sync += word.eq(word + 1)

@@ -16,15 +16,16 @@ from celosia.hdl.arithmetic.add import FloatAdd
 from celosia.hdl.arithmetic.exponential import Exp2Negative
 from celosia.hdl.arithmetic.fixed import FixedToFloat, FloatToFixed
 from celosia.hdl.arithmetic.multiply import FloatMultiply
+from celosia.hdl.arithmetic.polynomial import TablePolynomial
 from celosia.hdl.arithmetic.reciprocal import Reciprocal, ReciprocalSqrt
-from celosia.hdl.arithmetic.sine import SineCosine
 from celosia.hdl.interfaces import Interfaces
 from celosia.hdl.matrix import writer
 from celosia.hdl.matrix.engine import Engine
 from celosia.hdl.stream import unit
 from celosia.hdl.stream.reader import longest_burst
-from celosia.hdl.vector.gate import ActivationFactor
+from celosia.hdl.vector.datapath import Datapath, Operation
 from celosia.hdl.vector.quantizer import Quantizer
+from celosia.hdl.vector.rope import RopeTable
 from celosia.hdl.vector.statistics import RowStatistics
 
 from .models import random_config
@@ -72,11 +73,10 @@ def test_latencies_are_those_of_the_hardware() -> None:
         "MULTIPLY": FloatMultiply,
         "TO_FLOAT": FixedToFloat,
         "TO_FIXED": FloatToFixed,
-        "FACTOR": ActivationFactor,
         "ROOT": ReciprocalSqrt,
         "EXPONENTIAL": Exp2Negative,
         "RECIPROCAL": Reciprocal,
-        "SINE": SineCosine,
+        "POLYNOMIAL": TablePolynomial,
     }
     assert {name: getattr(timing, name) for name in blocks} == {name: block.latency for name, block in blocks.items()}
     assert RowStatistics.lead == timing.LEAD
@@ -96,6 +96,12 @@ def test_sizes_are_those_of_the_hardware(config: AcceleratorConfig) -> None:
     # Two cycles more until a result is at the queue's output.
     assert of_config.engine == engine.looks_ahead + engine.latency + 2
     assert of_config.hazard == engine.hazard_distance == engine.accumulators.distance
+    datapath, rope = Datapath(Interfaces(config)), RopeTable(Interfaces(config))
+    ways = {"copy": "COPY", "rotate": "ROTATE", "activate": "ACTIVATE", "gate": "GATE", "scale": "SCALE"}
+    ways["centre"] = "CENTRE_AND_SCALE"
+    assert of_config.result == {way: datapath.times.result[Operation[name]] for way, name in ways.items()}
+    assert 3 + of_config.add + timing.MULTIPLY == 1 + datapath.times.statistic[Operation.CENTRE_AND_SQUARE]
+    assert of_config.sine == rope.sine_cosine.latency
     assert stream.Stream(config, 32).burst == longest_burst(config)
 
 

@@ -162,6 +162,11 @@ def _draw_phase(random: Random) -> Inputs:
     return (random.choice((edge % (1 << 40), random.getrandbits(40), random.getrandbits(40))),)
 
 
+def _sine_cosine(stand: Registers) -> Case:
+    edges = [(q << 38,) for q in range(4)] + [((q << 38) - 1,) for q in range(1, 5)]
+    return Case(SineCosine(registers=stand), edges, _draw_phase, functions.sine_cosine)
+
+
 def _positive(random: Random) -> Inputs:
     return (any_float(random) & (0x7FFF_FFFF if random.random() < 0.9 else 0xFFFF_FFFF),)
 
@@ -205,10 +210,6 @@ def all_cases() -> dict[str, Case]:
             _draw_exponent,
             lambda x: (functions.exp2_negative(min(-x, (1 << 36) - 1)),),
         ),
-        "sine_cosine": Case(
-            SineCosine(),
-            [(q << 38,) for q in range(4)] + [((q << 38) - 1,) for q in range(1, 5)],
-            _draw_phase,
-            functions.sine_cosine,
-        ),
+        "sine_cosine": _sine_cosine(SHALLOW.to_float),
+        "sine_cosine_all": _sine_cosine(registers(FIXED_TO_FLOAT, 0)),
     }

@@ -12,7 +12,7 @@ from cocotb.triggers import RisingEdge
 
 from celosia.arch.tables import sigmoid_table
 from celosia.golden import functions
-from celosia.hdl.vector.gate import ActivationFactor, Factor
+from celosia.hdl.vector.gate import Factor
 from tests.harness.bench import bench_parameters, bench_random, start_clock
 
 from ..arithmetic.cases import CORNERS, any_float
@@ -54,11 +54,12 @@ async def _run(dut: Any, kind: int, words: list[int]) -> None:
     expected = GOLDEN[kind](values).view(np.uint32).tolist()
     dut.kind.value = kind
     edge = RisingEdge(dut.clk)
-    for cycle in range(len(words) + ActivationFactor.latency):
+    latency = bench_parameters()["latency"]
+    for cycle in range(len(words) + latency):
         dut.a.value = words[cycle] if cycle < len(words) else any_float(bench_random(f"noise {cycle}"))
         await edge
         # These are the values before the edge.
-        index = cycle - ActivationFactor.latency
+        index = cycle - latency
         if index >= 0:
             got = int(dut.o.value)
             assert got == expected[index], f"kind {kind}: {words[index]:#x} gives {got:#x}, not {expected[index]:#x}"
