@@ -7,9 +7,11 @@ from typing import Any
 from ..arch.config import AcceleratorConfig, load_config
 from .errors import SynthesisError
 from .families import TARGETS, Target
+from .flow import Flow
 from .memories import BlockRam, FlashedSdram
 from .projects.project import PROJECTS
 from .tools import check_package
+from .trellis import Trellis
 
 PINS_PACKAGE = "amaranth-boards"
 """Of PyPI: knows the pins."""
@@ -31,8 +33,9 @@ class Board:
         platform, top: names of classes in it.
         preset: of the config.
         target: a key of `families.TARGETS`; its default device is the board's.
+        flow: from its netlist to a bitstream.
         memory: behind the accelerator.
-        packages: of PyPI, that the design needs besides `PINS_PACKAGE`.
+        packages: of PyPI, that design and flow need besides Yosys, nextpnr and `PINS_PACKAGE`.
         memories: those of the design for which Yosys's own choice between block RAM and LUT RAM is not the board's: a
             pattern of modules, one of memories in them, and ``block`` or ``distributed``.
     """
@@ -43,6 +46,7 @@ class Board:
     top: str
     preset: str
     target: str
+    flow: Flow
     memory: BlockRam | FlashedSdram
     memories: tuple[tuple[str, str, str], ...]
     packages: tuple[str, ...] = ()
@@ -98,6 +102,7 @@ BOARDS: dict[str, Board] = {
         top="Ulx3sTop",
         preset="ulx3s",
         target="ecp5",
+        flow=Trellis(),
         memory=BlockRam(columns=19),
         memories=(
             *WIDE_MEMORIES,
@@ -115,6 +120,7 @@ BOARDS: dict[str, Board] = {
         top="Ulx3sSdramTop",
         preset="ulx3s-sdram",
         target="ecp5",
+        flow=Trellis(),
         memory=FlashedSdram(flash_offset=0x20_0000, flash_bytes=16 << 20),
         memories=(
             *WIDE_MEMORIES,
