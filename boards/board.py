@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from ..arch.config import AcceleratorConfig, load_config
+from .apicula import Apicula
 from .errors import SynthesisError
 from .families import TARGETS, Target
 from .flow import Flow
@@ -135,6 +136,18 @@ BOARDS: dict[str, Board] = {
             ("*.rope", "table", "block"),
         ),
         packages=("litex", "litedram"),
+    ),
+    "tang-mega-138k": Board(
+        title="Tang Mega 138K Pro (GW5AST-138C)",
+        module="tang_mega",
+        platform="TangMegaPlatform",
+        top="TangMegaTop",
+        preset="tang-mega-138k",
+        target="gw5a",
+        flow=Apicula("GW5AST-138C"),
+        memory=BlockRam(columns=24),
+        memories=WIDE_MEMORIES,
+        packages=("apycula",),
     ),
 }
 """Name to board."""
