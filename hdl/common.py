@@ -1,12 +1,19 @@
 """What units of every area use: bits of an index, choosing and cutting values, queue and skid buffer of streams."""
 
+from collections.abc import Iterable
+
 from amaranth.hdl import Module, Mux, ShapeLike, Signal, Value
 from amaranth.lib import fifo, stream, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-ANY_ON_COLLISION = {"no_rw_check": 1}
-"""Attributes of a memory whose reads need not give the old word of one that is being written: Yosys then builds no
-logic around a block RAM that would see to it."""
+
+def block_ram(*, shape: ShapeLike, depth: int, init: Iterable[object] = ()) -> Memory:
+    """A memory of which a read answers a cycle later, with anything where the word is written in the cycle of the read.
+
+    That is what block RAM does; Yosys would build logic around it that answers with the old word.
+    """
+    return Memory(shape=shape, depth=depth, init=init, attrs={"no_rw_check": 1})
 
 
 def bits_for(count: int) -> int:

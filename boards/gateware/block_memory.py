@@ -5,11 +5,11 @@ from functools import reduce
 from operator import or_
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
-from amaranth.lib import memory, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
 from ...hdl.axi import RESPONSE_DECERR, RESPONSE_OKAY, axi4_read, axi4_write
-from ...hdl.common import ANY_ON_COLLISION, bits_for
+from ...hdl.common import bits_for, block_ram
 
 COLUMN_BEATS = 2048
 """Beats of a column: the depth of an ECP5 block RAM that is a byte wide (2048 x 9 bits, of which 8 are used)."""
@@ -68,7 +68,7 @@ class BlockMemory(wiring.Component):
         self._write_ports, self._read_ports = [], []
         for number, beats in enumerate(self.banks):
             words = self.contents[beats.start : beats.stop]
-            store = memory.Memory(shape=self.data_bits, depth=len(beats), init=words, attrs=ANY_ON_COLLISION)
+            store = block_ram(shape=self.data_bits, depth=len(beats), init=words)
             m.submodules[f"bank_{number}"] = store
             self._write_ports.append(store.write_port(granularity=8))
             self._read_ports.append(store.read_port())

@@ -14,11 +14,11 @@ LONGEST = 256
 class Narrower(wiring.Component):
     """Each beat becomes several, lowest bytes first, and each burst a single longer one.
 
-    Addresses pass without a register; a beat read is complete a cycle after its last part came, a beat written begins
-    two cycles after it was taken. Neither loses a cycle: the narrow side sets the pace. Bursts must be INCR and of full
+    An address takes a cycle; a beat read is complete a cycle after its last part came, a beat written begins
+    the cycle after it was taken. Neither loses a cycle: the narrow side sets the pace. Bursts must be INCR and of full
     width, as the accelerator's are. A read's response is that of its last part.
 
-    Cost: both widths in registers, twice, and two beats to write.
+    Cost: a beat read, a beat written, and two addresses each way in registers.
 
     Parameters
     ----------
@@ -65,14 +65,23 @@ class Narrower(wiring.Component):
         def of(bus: wiring.PureInterface, member: str) -> Value:
             return getattr(bus, f"{channel}{member}")
 
-        m.d.comb += [of(narrow, member).eq(of(wide, member)) for member in ("id", "burst", "valid")]
+        # A memory's ready is late in a cycle, and the accelerator counts by it.
+        layout = data.StructLayout({name: len(of(wide, name)) for name in ("addr", "len", "burst", "id")})
+        m.submodules[f"{channel}_taken"] = taken = SkidBuffer(layout)
+        now = taken.o.payload
         low = bits_for(self.ratio * self.narrow_bits // 8)
         m.d.comb += [
+            *(taken.i.payload[name].eq(of(wide, name)) for name in layout.members),
+            taken.i.valid.eq(of(wide, "valid")),
+            of(wide, "ready").eq(taken.i.ready),
             # Of a first beat that begins behind its start all parts are wanted.
-            of(narrow, "addr").eq(Cat(Const(0, low), of(wide, "addr")[low:])),
-            of(wide, "ready").eq(of(narrow, "ready")),
-            of(narrow, "len").eq(Cat(Const(self.ratio - 1, bits_for(self.ratio)), of(wide, "len"))),
+            of(narrow, "addr").eq(Cat(Const(0, low), now.addr[low:])),
+            of(narrow, "len").eq(Cat(Const(self.ratio - 1, bits_for(self.ratio)), now.len)),
             of(narrow, "size").eq(bits_for(self.narrow_bits // 8)),
+            of(narrow, "burst").eq(now.burst),
+            of(narrow, "id").eq(now.id),
+            of(narrow, "valid").eq(taken.o.valid),
+            taken.o.ready.eq(of(narrow, "ready")),
         ]
 
     def _gather(self, m: Module) -> None:
@@ -98,21 +107,13 @@ class Narrower(wiring.Component):
         part = Signal(range(self.ratio))
         words, strobes = Signal.like(wide.wdata), Signal.like(wide.wstrb)
         last, ends, gone = Signal(), Signal(), Signal()
-        # What a writer makes of its wready is late in a cycle.
-        beat = data.StructLayout({"data": len(wide.wdata), "strobes": len(wide.wstrb), "last": 1})
-        m.submodules.taken = taken = SkidBuffer(beat)
         m.d.comb += [
             ends.eq(part == self.ratio - 1),
             gone.eq(narrow.wvalid & narrow.wready),
             narrow.wdata.eq(words),
             narrow.wstrb.eq(strobes),
             narrow.wlast.eq(last & ends),
-            taken.i.valid.eq(wide.wvalid),
-            taken.i.payload.data.eq(wide.wdata),
-            taken.i.payload.strobes.eq(wide.wstrb),
-            taken.i.payload.last.eq(wide.wlast),
-            wide.wready.eq(taken.i.ready),
-            taken.o.ready.eq(~narrow.wvalid | (gone & ends)),
+            wide.wready.eq(~narrow.wvalid | (gone & ends)),
             wide.bid.eq(narrow.bid),
             wide.bresp.eq(narrow.bresp),
             wide.bvalid.eq(narrow.bvalid),
@@ -125,6 +126,5 @@ class Narrower(wiring.Component):
                 strobes.eq(strobes >> self.narrow_bits // 8),
                 narrow.wvalid.eq(~ends),
             ]
-        with m.If(taken.o.valid & taken.o.ready):
-            now = taken.o.payload
-            m.d.sync += [words.eq(now.data), strobes.eq(now.strobes), last.eq(now.last), narrow.wvalid.eq(1)]
+        with m.If(wide.wvalid & wide.wready):
+            m.d.sync += [words.eq(wide.wdata), strobes.eq(wide.wstrb), last.eq(wide.wlast), narrow.wvalid.eq(1)]

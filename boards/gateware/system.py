@@ -87,7 +87,7 @@ class ConsoleSystem(wiring.Component):
             if member.flow is In:
                 m.d.comb += [ours.eq(theirs), its.eq(theirs)]
             else:
-                with m.If(loader.busy):
+                with m.If(loading):
                     m.d.comb += theirs.eq(its)
                 with m.Else():
                     m.d.comb += theirs.eq(ours)

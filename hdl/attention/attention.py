@@ -3,12 +3,12 @@
 from typing import Any
 
 from amaranth.hdl import Cat, Module, ResetInserter, Signal
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...arch.formats import BLOCK
 from ..cache.tail_buffer import tail_ports
-from ..common import Queue, SkidBuffer, bits_for
+from ..common import Queue, SkidBuffer, bits_for, block_ram
 from ..interfaces import COMMAND, GEOMETRY_LAYOUT, Interfaces, ResultKind, read_port, write_port
 from .merger import KvMerger
 from .micro_ops import MicroOps
@@ -220,7 +220,7 @@ class AttentionUnit(wiring.Component):
         """R banks, written by the softmax, read by the engine."""
         written = softmax.probabilities
         for row in range(self.shape.rows):
-            bank = memory.Memory(shape=self.interfaces.am_word, depth=1 << self.shape.probability_bits, init=[])
+            bank = block_ram(shape=self.interfaces.am_word, depth=1 << self.shape.probability_bits)
             m.submodules[f"probabilities_{row}"] = bank
             write, read = bank.write_port(), bank.read_port()
             m.d.comb += [

@@ -1,12 +1,12 @@
 """Exponents of keys and values: from the stream and the tail buffer to merger and softmax."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
-from amaranth.lib import memory, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...arch.formats import BLOCK
 from ..cache.tail_buffer import tail_ports
-from ..common import bits_for, parts, pick
+from ..common import bits_for, block_ram, parts, pick
 from ..interfaces import Interfaces, read_port
 from .shape import AttentionShape
 
@@ -56,10 +56,8 @@ class ExponentBuffer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         shape = self.shape
-        m.submodules.keys = keys = memory.Memory(shape=BLOCK * 8, depth=1 << shape.block_bits, init=[])
-        m.submodules.values = values = memory.Memory(
-            shape=shape.quantizers * BLOCK * 8, depth=1 << shape.exponent_bits, init=[]
-        )
+        m.submodules.keys = keys = block_ram(shape=BLOCK * 8, depth=1 << shape.block_bits)
+        m.submodules.values = values = block_ram(shape=shape.quantizers * BLOCK * 8, depth=1 << shape.exponent_bits)
         block = Signal(4)
         value = Signal()
         write = Signal(BLOCK)

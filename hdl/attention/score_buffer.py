@@ -1,10 +1,10 @@
 """Scores between the matrix engine and the softmax."""
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..common import bits_for, parts, pick
+from ..common import bits_for, block_ram, parts, pick
 from ..interfaces import FLOAT, Interfaces
 from .shape import AttentionShape
 
@@ -63,7 +63,7 @@ class ScoreBuffer(wiring.Component):
         depth_bits = len(read_word) + len(upper)
         rows = []
         for r in range(shape.rows):
-            store = memory.Memory(shape=wide * 32, depth=1 << depth_bits, init=[])
+            store = block_ram(shape=wide * 32, depth=1 << depth_bits)
             m.submodules[f"bank_{r}"] = store
             writer, reader = store.write_port(granularity=shape.channels * 32), store.read_port()
             m.d.comb += [

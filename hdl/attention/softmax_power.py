@@ -1,13 +1,13 @@
 """Second stage of the softmax: the exponentials and their sums."""
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
-from amaranth.lib import memory, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic.block_sum import BlockSum
 from ..arithmetic.common import delay, delay_valid
 from ..arithmetic.exponential import FRACTION_BITS, Exp2Negative
-from ..common import Queue
+from ..common import Queue, block_ram
 from ..interfaces import Interfaces, read_port
 from .shape import AttentionShape
 from .softmax_layouts import MAXIMUM_BITS, SoftmaxLayouts
@@ -116,7 +116,7 @@ class SoftmaxPower(wiring.Component):
 
     def _keep(self, m: Module, powers: Signal, valid: Signal, word: Signal, rows: Queue) -> None:
         shape, layouts = self.shape, self.layouts
-        m.submodules.ring = ring = memory.Memory(shape=layouts.powers, depth=1 << layouts.ring_bits, init=[])
+        m.submodules.ring = ring = block_ram(shape=layouts.powers, depth=1 << layouts.ring_bits)
         write, read = ring.write_port(), ring.read_port()
         ring_row = Signal(range(layouts.buffers))
         complete = Signal(range(layouts.buffers + 1))

@@ -1,14 +1,14 @@
 """First stage of the softmax: scores to fixed point and the new maximum of every row."""
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
-from amaranth.lib import memory, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..arithmetic.common import delay, delay_valid
 from ..arithmetic.exponential import FRACTION_BITS, INTEGER_BITS
 from ..arithmetic.fixed import FloatToFixed
 from ..arithmetic.multiply import FloatMultiply
-from ..common import Queue
+from ..common import Queue, block_ram
 from ..interfaces import FLOAT, Interfaces, read_port
 from .row_walk import RowWalk
 from .score_buffer import ScoreBuffer
@@ -145,7 +145,7 @@ class SoftmaxScale(wiring.Component):
             overflows.append(visible[lane] & saturated)
         m.d.sync += self.overflow.eq(valid & Cat(overflows).any())
 
-        m.submodules.ring = ring = memory.Memory(shape=layouts.fixed, depth=1 << layouts.ring_bits, init=[])
+        m.submodules.ring = ring = block_ram(shape=layouts.fixed, depth=1 << layouts.ring_bits)
         write, read = ring.write_port(), ring.read_port()
         ring_row = Signal(range(layouts.buffers))
         with m.If(valid & (word == shape.words - 1)):
@@ -184,7 +184,7 @@ class SoftmaxScale(wiring.Component):
         m.d.sync += complete.eq(here & (word == shape.words - 1))
 
         # Read the row's maximum so far; compare; write it back. The same row comes three cycles later at the earliest.
-        m.submodules.maxima = maxima = memory.Memory(shape=signed(MAXIMUM_BITS), depth=1 << shape.state_bits, init=[])
+        m.submodules.maxima = maxima = block_ram(shape=signed(MAXIMUM_BITS), depth=1 << shape.state_bits)
         write, read = maxima.write_port(), maxima.read_port()
         m.d.comb += [
             pending.o.ready.eq(complete),

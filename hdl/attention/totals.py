@@ -1,13 +1,14 @@
 """The running sum of probabilities of every row, and its reciprocal at the end."""
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arithmetic.add import FloatAdd
 from ..arithmetic.common import FLOAT as FLOAT_FIELDS
 from ..arithmetic.common import delay, delay_valid
 from ..arithmetic.reciprocal import Reciprocal
+from ..common import block_ram
 from ..interfaces import FLOAT, read_port
 from .shape import AttentionShape
 
@@ -59,9 +60,9 @@ class Totals(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         shape = self.shape
-        m.submodules.store = totals = memory.Memory(shape=FLOAT, depth=1 << self.state_bits, init=[])
-        m.submodules.result_store = results = memory.Memory(
-            shape=shape.rows * 32, depth=1 << (shape.group_bits + shape.slot_bits), init=[]
+        m.submodules.store = totals = block_ram(shape=FLOAT, depth=1 << self.state_bits)
+        m.submodules.result_store = results = block_ram(
+            shape=shape.rows * 32, depth=1 << (shape.group_bits + shape.slot_bits)
         )
         m.submodules.add = adder = FloatAdd(positive=True)
         m.submodules.reciprocal = reciprocal = Reciprocal(in_logic=self.in_logic)

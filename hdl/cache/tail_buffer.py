@@ -5,7 +5,7 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In
 
 from ...arch.formats import BLOCK
-from ..common import ANY_ON_COLLISION, address_bits, bits_for, parts, pick
+from ..common import address_bits, bits_for, block_ram, parts, pick
 from ..interfaces import Interfaces, read_port
 
 READERS = ("merger", "writer")
@@ -82,7 +82,7 @@ class TailBuffer(wiring.Component):
             # An address is entry, value, chunk.
             depth = ((2 * chunks - 1) << (bits - 1)) + entries
             # What is read before all blocks of a page are there is masked, or read again.
-            store = memory.Memory(shape=width * 8, depth=depth, init=[], attrs=ANY_ON_COLLISION)
+            store = block_ram(shape=width * 8, depth=depth)
             m.submodules[part] = store
             write_ports[part] = store.write_port(granularity=8)
             for name, chunk in (("merger", self.merger_chunk), ("writer", self.chunk)):

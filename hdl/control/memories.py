@@ -2,13 +2,12 @@
 
 from amaranth import Module, Signal
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ...arch.config import AcceleratorConfig, derive
 from ...arch.formats import BLOCK
 from ...arch.isa import INSTRUCTION_BYTES
-from ..common import ANY_ON_COLLISION
+from ..common import block_ram
 from ..interfaces import INSTRUCTION, auxiliary_port, read_port
 
 INSTRUCTION_BITS = INSTRUCTION_BYTES * 8
@@ -46,7 +45,7 @@ class InstructionMemory(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.words = words = Memory(shape=INSTRUCTION_BITS, depth=self.words, init=[])
+        m.submodules.words = words = block_ram(shape=INSTRUCTION_BITS, depth=self.words)
         write = words.write_port()
         for reader in (self.sequencer, self.stream):
             port = words.read_port()
@@ -129,9 +128,8 @@ class TokenMemory(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         # A token is read once SAMPLED, or the next pass, says that it is there.
-        memories = {"shape": 32, "depth": self.depth, "init": [], "attrs": ANY_ON_COLLISION}
-        m.submodules.tokens = tokens = Memory(**memories)
-        m.submodules.cycles = cycles = Memory(**memories)
+        m.submodules.tokens = tokens = block_ram(shape=32, depth=self.depth)
+        m.submodules.cycles = cycles = block_ram(shape=32, depth=self.depth)
         write, stamp = tokens.write_port(), cycles.write_port()
         host, embedding, cycle = tokens.read_port(), tokens.read_port(), cycles.read_port()
         m.d.comb += [

@@ -35,7 +35,7 @@ class ResultQueue(wiring.Component):
         self.interfaces = interfaces
         super().__init__(
             {
-                "room": Out(1),
+                "room": Out(1, init=1),
                 "take": In(1),
                 "tag": In(interfaces.tag),
                 "fill": In(1),
@@ -54,13 +54,8 @@ class ResultQueue(wiring.Component):
         m.submodules.values = ResetInserter(self.clear)(values)
         places = Signal(range(depth + 1), init=depth)
         transfer = Signal()
-        if self.interfaces.derived.pipeline.issue.latency > 1:
-            # Known a cycle ahead.
-            room = Signal(init=1)
-            m.d.comb += self.room.eq(room)
-            m.d.sync += room.eq(Mux(self.take, places > 1, places != 0) | transfer | self.clear)
-        else:
-            m.d.comb += self.room.eq(places != 0)
+        # Known a cycle ahead.
+        m.d.sync += self.room.eq(Mux(self.take, places > 1, places != 0) | transfer | self.clear)
         m.d.comb += [
             tags.w_en.eq(self.take),
             tags.w_data.eq(self.tag),

@@ -1,13 +1,17 @@
 """One AXI4 write master for two writers."""
 
-from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import wiring
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..axi import axi4_write
+from ..common import SkidBuffer
 
 MASTERS = ("pages", "rows")
 """Who writes, by id."""
+
+ADDRESS = ("awaddr", "awlen", "awsize", "awburst")
+DATA = ("wdata", "wstrb", "wlast")
 
 
 class WriteArbiter(wiring.Component):
@@ -15,6 +19,9 @@ class WriteArbiter(wiring.Component):
 
     A master sends one burst at a time: it offers the next address when the last beat of the one before is taken. Who
     sent last may go on without delay; the other one waits a cycle, or for the end of the burst, and then goes first.
+
+    Registers stand between masters and bus, as the memory may be far away: latency one cycle, a beat a cycle, an
+    address every other one. A burst's data may leave before its address, not before the address of the burst before.
 
     Parameters
     ----------
@@ -37,23 +44,43 @@ class WriteArbiter(wiring.Component):
         data_taken = Signal()
         ends = Signal()
         idle = Signal()
-        for name in ("awaddr", "awlen", "awsize", "awburst", "awvalid", "wdata", "wstrb", "wlast", "wvalid"):
-            first, second = (getattr(master, name) for master in masters)
-            m.d.comb += getattr(axi, name).eq(Mux(owner, second, first))
-        m.d.comb += [axi.awid.eq(owner), axi.bready.eq(1)]
+        beat = data.StructLayout({name: len(getattr(axi, name)) for name in DATA})
+        m.submodules.beats = beats = SkidBuffer(beat)
+
+        def chosen(name: str) -> Value:
+            return Mux(owner, getattr(masters[1], name), getattr(masters[0], name))
+
+        address = Signal()
+        written = Signal()
+        takes_address = ~axi.awvalid
+        # What is in the register is the address of the burst before, or of this one.
+        takes_beat = beats.i.ready & (address_taken | takes_address)
+        m.d.comb += [
+            beats.i.valid.eq(chosen("wvalid") & (address_taken | takes_address)),
+            *(beats.i.payload[name].eq(chosen(name)) for name in DATA),
+            *(getattr(axi, name).eq(beats.o.payload[name]) for name in DATA),
+            axi.wvalid.eq(beats.o.valid),
+            beats.o.ready.eq(axi.wready),
+            axi.bready.eq(1),
+        ]
+        with m.If(takes_address):
+            m.d.sync += [axi.awvalid.eq(chosen("awvalid")), axi.awid.eq(owner)]
+            m.d.sync += [getattr(axi, name).eq(chosen(name)) for name in ADDRESS]
+        with m.Elif(axi.awready):
+            m.d.sync += axi.awvalid.eq(0)
         for index, master in enumerate(masters):
             m.d.comb += [
-                master.awready.eq(axi.awready & (owner == index)),
-                master.wready.eq(axi.wready & (owner == index)),
+                master.awready.eq(takes_address & (owner == index)),
+                master.wready.eq(takes_beat & (owner == index)),
                 master.bvalid.eq(axi.bvalid & (axi.bid == index)),
                 master.bresp.eq(axi.bresp),
                 master.bid.eq(axi.bid),
             ]
-        address = address_taken | (axi.awvalid & axi.awready)
-        written = data_taken | (axi.wvalid & axi.wready & axi.wlast)
         m.d.comb += [
+            address.eq(address_taken | (chosen("awvalid") & takes_address)),
+            written.eq(data_taken | (chosen("wvalid") & takes_beat & chosen("wlast"))),
             ends.eq(address & written),
-            idle.eq(~axi.awvalid & ~axi.wvalid & ~address_taken & ~data_taken),
+            idle.eq(~chosen("awvalid") & ~chosen("wvalid") & ~address_taken & ~data_taken),
         ]
         m.d.sync += [address_taken.eq(address & ~ends), data_taken.eq(written & ~ends)]
         with m.If((ends | idle) & Mux(owner, masters[0].awvalid, masters[1].awvalid)):

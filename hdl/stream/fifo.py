@@ -3,12 +3,11 @@
 from amaranth import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ...arch.config import AcceleratorConfig, derive
 from ...arch.formats import BLOCK
-from ..common import SkidBuffer
+from ..common import SkidBuffer, block_ram
 from .regions import CONTENT, Kind
 
 QUEUE = 4
@@ -93,7 +92,6 @@ class PayloadFifo(wiring.Component):
         with m.If(reading):
             m.d.sync += [left.eq(now_left - 1), fresh.eq(last)]
             m.d.comb += removed.eq(Mux(last, banks - taken[:bank_bits], size))
-        m.d.comb += self._read_enable.eq(reading)
         self._assemble(m, queue, reading, taken[:bank_bits], content.kind, four_bit)
         m.d.comb += [
             self.o.valid.eq(queue.r_rdy),
@@ -104,19 +102,19 @@ class PayloadFifo(wiring.Component):
 
     def _memories(self, m: Module, written: Signal, taken: Signal) -> None:
         bank_bits = (self.banks - 1).bit_length()
-        self._read_enable = Signal()
         self._arriving = Signal()
         self._held = Signal()
         self._words = []
         for bank in range(self.banks):
-            memory = Memory(shape=self.beat_bits, depth=self.depth // self.banks, init=[])
+            # A unit is read when all of it has been written; what is read together with it, or before, is not used.
+            memory = block_ram(shape=self.beat_bits, depth=self.depth // self.banks)
             m.submodules[f"bank_{bank}"] = memory
             write, read = memory.write_port(), memory.read_port()
             m.d.comb += [
                 write.en.eq(self.write & (written[:bank_bits] == bank)),
                 write.addr.eq(written[bank_bits:]),
                 write.data.eq(self.beat),
-                read.en.eq(self._read_enable),
+                # In every cycle: whether a unit is read is known late in one, and the banks are many.
                 read.addr.eq(taken[bank_bits:]),
             ]
             self._words.append(read.data)

@@ -5,9 +5,10 @@ from functools import reduce
 from operator import or_
 
 from amaranth.hdl import Cat, Module, Mux, ShapeLike, Value
-from amaranth.lib import data, memory, wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
 
+from ..common import block_ram
 from ..interfaces import Interfaces, read_port, write_port
 from ..shared import shared
 
@@ -16,8 +17,8 @@ from ..shared import shared
 class MaskedMemory(wiring.Component):
     """A memory of whole words whose parts are written independently.
 
-    A read answers one cycle after its address and does not see a write of the same cycle. Contents survive a reset.
-    Cost: block RAM. Whoever shares a port combines its askers outside.
+    A read answers one cycle after its address, with anything where that is written in the same cycle. Contents survive
+    a reset. Cost: block RAM. Whoever shares a port combines its askers outside.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ class MaskedMemory(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        words = memory.Memory(shape=self.parts * self.part_bits, depth=self.depth, init=[])
+        words = block_ram(shape=self.parts * self.part_bits, depth=self.depth)
         m.submodules.words = words
         write, read = words.write_port(granularity=self.part_bits), words.read_port()
         m.d.comb += [
@@ -75,7 +76,7 @@ class ActivationMemory(wiring.Component):
     """Quantized blocks in R banks; a write goes to the banks of its mask, a read takes one address in all of them.
 
     Each chunk has words of its own: one chunk's blocks are written while another's are read. A read answers one cycle
-    after its address and does not see a write of the same cycle. Contents survive a reset. Cost: block RAM.
+    after its address, with anything where that is written in the same cycle. Contents survive a reset. Cost: block RAM.
 
     Parameters
     ----------
@@ -104,7 +105,7 @@ class ActivationMemory(wiring.Component):
         chunks, words = self.interfaces.config.vector.chunks, len(self.interfaces.am_address)
         depth = words if chunks == 1 else chunks << (words - 1).bit_length()
         for row in range(self.interfaces.rows):
-            bank = memory.Memory(shape=self.interfaces.am_word, depth=depth, init=[])
+            bank = block_ram(shape=self.interfaces.am_word, depth=depth)
             m.submodules[f"bank_{row}"] = bank
             write, read = bank.write_port(), bank.read_port()
             m.d.comb += [

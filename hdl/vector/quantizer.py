@@ -1,12 +1,13 @@
 """Blocks of 32 floats to integers with one shared exponent."""
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
-from amaranth.lib import data, memory, wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...arch.formats import BLOCK, MIN_EXPONENT
 from ..arithmetic.common import FLOAT as FLOAT_FIELDS
 from ..arithmetic.common import delay, shift_right_sticky
+from ..common import block_ram
 from ..interfaces import FLOAT
 
 _RING = 32
@@ -134,7 +135,7 @@ class Quantizer(wiring.Component):
         return active, (left == 1) & ~found
 
     def _ring(self, m: Module, replay: Value) -> data.View:
-        m.submodules.ring = ring = memory.Memory(shape=self.i.shape(), depth=_RING, init=[])
+        m.submodules.ring = ring = block_ram(shape=self.i.shape(), depth=_RING)
         write, read = ring.write_port(), ring.read_port()
         for port, step in ((write, self.valid), (read, replay)):
             with m.If(step):

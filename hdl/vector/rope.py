@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from ...arch.formats import BLOCK
 from ..arithmetic.common import delay, delay_valid
 from ..arithmetic.sine import PHASE_BITS, SineCosine
-from ..common import bits_for
+from ..common import bits_for, block_ram
 from ..interfaces import FLOAT, Interfaces
 from .beats import BeatCutter
 
@@ -80,7 +80,7 @@ class RopeTable(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         depth = self.chunks << (self.row_bits + self.word_bits)
-        m.submodules.table = table = memory.Memory(shape=64 * self.pairs_per_word, depth=depth, init=[])
+        m.submodules.table = table = block_ram(shape=64 * self.pairs_per_word, depth=depth)
         self._fill(m, table)
         self._look_up(m, table)
         return m

@@ -96,7 +96,10 @@ def test_another_family_is_refused() -> None:
         netlist("", TOP, "asic")
 
 
-@pytest.mark.parametrize("unit", ["float_add", "float_to_fixed", "saturation", "job_start"])
+@pytest.mark.parametrize(
+    "unit",
+    ["float_add", "float_to_fixed", "saturation", "job_start", "block_table", "registers", "counters"],
+)
 def test_netlist_equals_the_design(unit: str) -> None:
     source = component_verilog(Whole(find_unit(unit).create(load_config("ecp5"))), name=TOP)
     prove_equal(source, netlist(source, TOP, "generic"), TOP)
