@@ -5,11 +5,14 @@ from importlib import import_module
 from typing import Any
 
 from ..arch.config import AcceleratorConfig, load_config
+from .apicula import Apicula
 from .errors import SynthesisError
 from .families import TARGETS, Target
+from .flow import Flow
 from .memories import BlockRam, FlashedSdram
 from .projects.project import PROJECTS
 from .tools import check_package
+from .trellis import Trellis
 
 PINS_PACKAGE = "amaranth-boards"
 """Of PyPI: knows the pins."""
@@ -31,8 +34,9 @@ class Board:
         platform, top: names of classes in it.
         preset: of the config.
         target: a key of `families.TARGETS`; its default device is the board's.
+        flow: from its netlist to a bitstream.
         memory: behind the accelerator.
-        packages: of PyPI, that the design needs besides `PINS_PACKAGE`.
+        packages: of PyPI, that design and flow need besides Yosys, nextpnr and `PINS_PACKAGE`.
         memories: those of the design for which Yosys's own choice between block RAM and LUT RAM is not the board's: a
             pattern of modules, one of memories in them, and ``block`` or ``distributed``.
     """
@@ -43,6 +47,7 @@ class Board:
     top: str
     preset: str
     target: str
+    flow: Flow
     memory: BlockRam | FlashedSdram
     memories: tuple[tuple[str, str, str], ...]
     packages: tuple[str, ...] = ()
@@ -98,6 +103,7 @@ BOARDS: dict[str, Board] = {
         top="Ulx3sTop",
         preset="ulx3s",
         target="ecp5",
+        flow=Trellis(),
         memory=BlockRam(columns=19),
         memories=(
             *WIDE_MEMORIES,
@@ -115,6 +121,7 @@ BOARDS: dict[str, Board] = {
         top="Ulx3sSdramTop",
         preset="ulx3s-sdram",
         target="ecp5",
+        flow=Trellis(),
         memory=FlashedSdram(flash_offset=0x20_0000, flash_bytes=16 << 20),
         memories=(
             *WIDE_MEMORIES,
@@ -129,6 +136,18 @@ BOARDS: dict[str, Board] = {
             ("*.rope", "table", "block"),
         ),
         packages=("litex", "litedram"),
+    ),
+    "tang-mega-138k": Board(
+        title="Tang Mega 138K Pro (GW5AST-138C)",
+        module="tang_mega",
+        platform="TangMegaPlatform",
+        top="TangMegaTop",
+        preset="tang-mega-138k",
+        target="gw5a",
+        flow=Apicula("GW5AST-138C"),
+        memory=BlockRam(columns=24),
+        memories=WIDE_MEMORIES,
+        packages=("apycula",),
     ),
 }
 """Name to board."""

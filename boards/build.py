@@ -14,7 +14,6 @@ from ..hdl.verilog import platform_verilog
 from .board import Board, find_board
 from .boot import check_tokenizer
 from .errors import SynthesisError
-from .memories import BITSTREAM, FILLED, PLACED
 from .netlist import Count, area
 from .synth import (
     NETLIST,
@@ -32,14 +31,7 @@ from .timing import CriticalPath
 from .tools import check_package, yosys_package
 
 TOP = "top"
-CONFIGURATION = "placed.config.gz"
-"""What an entry of the cache keeps beside the report: the bitstream as text, with the pattern in its memory."""
 STEPS = 4
-FULL_DEVICE = ("--placer", "static", "--router", "router2")
-"""Arguments of nextpnr for a design that fills a device: with its defaults wires are a quarter longer, and the router
-is not done within hours (docs/boards.md)."""
-DETOUR = {f"router2/bbMargin/{axis}": "15" for axis in "xy"}
-"""How many tiles a wire may leave the box around its ends, and not 3: the way out of a crowded place."""
 
 
 @dataclass(frozen=True)
@@ -131,14 +123,16 @@ def build(
         raise SynthesisError(
             f"the design reaches {fmax:g} MHz of {goal:g}: lower control.clock_mhz of arch/presets/{chosen.preset}.toml"
         )
-    path = result["critical_path"]
+    path, flow = result["critical_path"], chosen.flow
+    text = f"placed.{flow.text}"
     with tempfile.TemporaryDirectory() as work:
-        (Path(work) / PLACED).write_bytes(gzip.decompress((placed / CONFIGURATION).read_bytes()))
-        more = chosen.memory.pack(Path(work), compiled, lambda tool: report(3, tool))
-        copied = {f"{board}.config": FILLED, f"{board}.bit": BITSTREAM, **{name: name for name in more}}
+        (Path(work) / text).write_bytes(gzip.decompress((placed / f"{text}.gz").read_bytes()))
+        more = chosen.memory.pack(Path(work), compiled, flow, lambda line: report(3, f"the model: {line}"))
+        made = {f"{board}.{ending}": f"model.{ending}" for ending in (flow.text, flow.bitstream)}
+        copied = {**made, **{name: name for name in more}}
         files: dict[str, Callable[[Path], object]] = {
             f"{board}.v": lambda place: place.write_text(source),
-            f"{board}.lpf": lambda place: place.write_text(constraints),
+            f"{board}.{flow.constraints}": lambda place: place.write_text(constraints),
             f"{board}.json": lambda place: place.write_bytes(gzip.decompress((mapped / NETLIST).read_bytes())),
             **{name: _copy_of(Path(work) / made) for name, made in copied.items()},
         }
@@ -171,7 +165,7 @@ def design(board: Board, **arguments: Any) -> tuple[str, str]:
         arguments: of the top level, those that are not as in the bitstream.
     """
     platform, top = board.make(**arguments)
-    source, constraints = platform_verilog(platform, top, name=TOP)
+    source, constraints = platform_verilog(platform, top, board.flow.constraints, name=TOP)
     return source + "".join(platform.extra_files[name] for name in platform.iter_files(".v")), constraints
 
 
@@ -180,16 +174,18 @@ def _copy_of(made: Path) -> Callable[[Path], object]:
 
 
 def _placed(board: Board, mapped: Path, constraints: str, cached: Cached, tick: Callable[[str], None]) -> Path:
-    """A folder with the placed and routed design as text and its timing; from the cache if it was placed before."""
-    placement = board.family.placement
+    """A folder with the placed and routed design as text, compressed, with the pattern in its memory, and its timing;
+    from the cache if it was placed before."""
+    placement, flow = board.family.placement, board.flow
     assert placement is not None, "checked before anything was run"
     clock = nextpnr_arguments(board.config.control.clock_mhz)
-    arguments = [*clock, *FULL_DEVICE, "--lpf", "pins.lpf", "--textcfg", PLACED]
-    parts = [mapped.name, constraints, *placement_key(placement), *arguments, *map("=".join, DETOUR.items())]
+    arguments, settings = [*clock, *flow.arguments], flow.settings
+    parts = [mapped.name, constraints, *placement_key(placement), *arguments, *map("=".join, settings.items())]
+    pins, text = f"pins.{flow.constraints}", f"placed.{flow.text}"
 
     def fill(folder: Path) -> None:
-        place(mapped, placement, arguments, {"pins.lpf": constraints}, folder, tick, settings=DETOUR)
-        (folder / CONFIGURATION).write_bytes(gzip.compress((folder / PLACED).read_bytes()))
-        (folder / PLACED).unlink()
+        place(mapped, placement, arguments, {pins: constraints}, folder, tick, settings=settings)
+        (folder / f"{text}.gz").write_bytes(gzip.compress((folder / text).read_bytes()))
+        (folder / text).unlink()
 
     return cached("board", key_of(parts), fill)

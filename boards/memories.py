@@ -8,14 +8,12 @@ from typing import Any
 from ..arch.config import AcceleratorConfig, derive
 from ..driver.compiler import CompiledModel
 from .boot import flash_file, memory_words
+from .contents import hex_text, lanes, pattern
 from .errors import SynthesisError
+from .flow import Flow
 from .gateware.block_memory import COLUMN_BEATS
 from .gateware.sdram_chip import ADDRESS_BITS
-from .tools import Tick, run_trellis
-from .trellis import exchange, pattern
-
-PLACED, FILLED, BITSTREAM = "placed.config", "model.config", "model.bit"
-"""The placed design as text, the same with the model, and what the board takes."""
+from .tools import Tick
 
 
 @dataclass(frozen=True)
@@ -48,16 +46,20 @@ class BlockRam:
         """
         return memory_words(compiled, self.size(compiled.config))
 
-    def pack(self, folder: Path, compiled: CompiledModel, tick: Tick) -> list[str]:
-        """Make `FILLED` and `BITSTREAM` of `PLACED`; returns the names of further files for the user.
+    def pack(self, folder: Path, compiled: CompiledModel, flow: Flow, tick: Tick) -> list[str]:
+        """Make ``model.*``, text and bitstream, of ``placed.*``; returns the names of further files for the user.
 
         Raises:
             SynthesisError: a tool is missing or fails, or the pattern was not found.
         """
-        data_bits, contents = compiled.config.bus.data_bits, self.contents(compiled)
-        exchange(folder, PLACED, contents, FILLED, data_bits=data_bits, tick=lambda line: tick("ecpbram"))
-        _bitstream(folder, tick)
-        return ["pattern.hex", "image.hex"]
+        data_bits, new = compiled.config.bus.data_bits, self.contents(compiled)
+        old = pattern(len(new), data_bits)
+        files = {"pattern.hex": old, "image.hex": new}
+        for name, words in files.items():
+            (folder / name).write_text(hex_text(words, data_bits))
+        flow.exchange(folder, lanes(old, data_bits), lanes(new, data_bits), tick)
+        flow.pack(folder, tick)
+        return [*files]
 
 
 @dataclass(frozen=True)
@@ -88,15 +90,15 @@ class FlashedSdram:
         """
         return flash_file(compiled, self.size(compiled.config), self.flash_bytes - self.flash_offset)
 
-    def pack(self, folder: Path, compiled: CompiledModel, tick: Tick) -> list[str]:
-        """Make `FILLED` and `BITSTREAM` of `PLACED`; returns the names of further files for the user.
+    def pack(self, folder: Path, compiled: CompiledModel, flow: Flow, tick: Tick) -> list[str]:
+        """Make ``model.*``, text and bitstream, of ``placed.*``; returns the names of further files for the user.
 
         Raises:
             SynthesisError: a tool is missing or fails, or the bitstream reaches into the model's file.
         """
-        shutil.copy(folder / PLACED, folder / FILLED)
-        _bitstream(folder, tick)
-        size = (folder / BITSTREAM).stat().st_size
+        shutil.copy(folder / f"placed.{flow.text}", folder / f"model.{flow.text}")
+        flow.pack(folder, tick)
+        size = (folder / f"model.{flow.bitstream}").stat().st_size
         if size > self.flash_offset:
             raise SynthesisError(
                 f"the bitstream takes {size:,} bytes of flash, {size - self.flash_offset:,} more than are before the "
@@ -104,7 +106,3 @@ class FlashedSdram:
             )
         (folder / "model.img").write_bytes(self.contents(compiled))
         return ["model.img"]
-
-
-def _bitstream(folder: Path, tick: Tick) -> None:
-    run_trellis("ecppack", ["--compress", "--input", FILLED, "--bit", BITSTREAM], folder, lambda line: tick("ecppack"))

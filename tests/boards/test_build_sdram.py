@@ -22,7 +22,7 @@ from celosia.boards.boot import CONTEXT, IMAGE_BASE, LAST, LIST_BEATS, MAGIC, fl
 from celosia.boards.build import build
 from celosia.boards.errors import SynthesisError
 from celosia.boards.gateware.pll import Pll
-from celosia.boards.memories import PLACED, FlashedSdram
+from celosia.boards.memories import FlashedSdram
 from celosia.boards.ulx3s_sdram import Ulx3sSdramTop
 from celosia.driver.compiler import compile_model
 from celosia.driver.requests import RequestError
@@ -100,13 +100,13 @@ def test_second_model_changes_its_file_only(small: str, tmp_path: Path, monkeypa
         bitstreams.append((tmp_path / str(number) / "small.bit").read_bytes())
     assert bitstreams[0] == bitstreams[1]
     # A flash in which the model's file stands too early.
-    shutil.copy(tmp_path / "1" / "small.config", tmp_path / PLACED)
+    shutil.copy(tmp_path / "1" / "small.config", tmp_path / "placed.config")
     near = FlashedSdram(flash_offset=1000, flash_bytes=16 << 20)
     message = (
         r"^the bitstream takes [\d,]+ bytes of flash, [\d,]+ more than are before the model: raise flash_offset in "
     )
     with pytest.raises(SynthesisError, match=message):
-        near.pack(tmp_path, compile_model(byte_model(1), SDRAM_BOARD.config), lambda tool: None)
+        near.pack(tmp_path, compile_model(byte_model(1), SDRAM_BOARD.config), SDRAM_BOARD.flow, lambda line: None)
 
 
 @pytest.mark.parametrize("package", ["litex", "litedram"])

@@ -1,0 +1,67 @@
+"""From a placed design to a bitstream of a Gowin FPGA: block RAM contents are parameters in nextpnr's own text."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from .contents import Content
+from .errors import SynthesisError
+from .tools import Tick, run_gowin_pack
+
+ROWS = [f"INIT_RAM_{row:02X}" for row in range(64)]
+"""Parameters with a block RAM's content, the lowest addresses first, as text of 0 and 1, the highest bit first."""
+ROW_BITS = 256
+
+
+class Apicula:
+    """Gowin: gowin_pack of Project Apicula.
+
+    Parameters
+    ----------
+    device : str
+        As gowin_pack calls it.
+    """
+
+    constraints, text, bitstream = "cst", "pnr.json", "fs"
+    arguments = ("--write", "placed.pnr.json")
+    settings: Mapping[str, str] = MappingProxyType({})
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+
+    def exchange(self, folder: Path, old: Sequence[Content], new: Sequence[Content], tick: Tick) -> None:
+        """As `Flow.exchange`."""
+        tick("block RAM contents")
+        design = json.loads((folder / "placed.pnr.json").read_text())
+        (module,) = design["modules"].values()
+        exchange_contents(module["cells"], old, new)
+        (folder / "model.pnr.json").write_text(json.dumps(design))
+
+    def pack(self, folder: Path, tick: Tick) -> None:
+        run_gowin_pack(["-d", self.device, "-o", "model.fs", "model.pnr.json"], folder, tick)
+
+
+def exchange_contents(cells: Mapping[str, Any], old: Sequence[Content], new: Sequence[Content]) -> None:
+    """Give `new` contents to the block RAMs that hold `old` ones, each to each.
+
+    Raises
+    ------
+    SynthesisError
+        Some of `old` are not there.
+    """
+    found = {content(cell): cell for cell in cells.values() if ROWS[0] in cell["parameters"]}
+    missing = sum(before not in found for before in old)
+    if missing:
+        raise SynthesisError(f"{missing} of {len(old)} block RAMs were not found by their pattern: synthesize again")
+    for before, after in zip(old, new, strict=True):
+        bits = f"{int.from_bytes(bytes(after), 'little'):0{ROW_BITS * len(ROWS)}b}"
+        ends = range(len(bits), 0, -ROW_BITS)
+        found[before]["parameters"] |= {row: bits[end - ROW_BITS : end] for row, end in zip(ROWS, ends, strict=True)}
+
+
+def content(cell: Mapping[str, Any]) -> Content:
+    """What a block RAM holds, a byte an entry."""
+    bits = "".join(cell["parameters"][row] for row in reversed(ROWS))
+    return tuple(int(bits, 2).to_bytes(len(bits) // 8, "little"))
