@@ -25,7 +25,7 @@ class Apicula:
     """
 
     constraints, text, bitstream = "cst", "pnr.json", "fs"
-    arguments = ("--write", "placed.pnr.json")
+    arguments: Sequence[str] = ("--write", "placed.pnr.json")
     settings: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, device: str) -> None:

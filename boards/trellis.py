@@ -20,7 +20,16 @@ class Trellis:
     """
 
     constraints, text, bitstream = "lpf", "config", "bit"
-    arguments = ("--placer", "static", "--router", "router2", "--lpf", "pins.lpf", "--textcfg", "placed.config")
+    arguments: Sequence[str] = (
+        "--placer",
+        "static",
+        "--router",
+        "router2",
+        "--lpf",
+        "pins.lpf",
+        "--textcfg",
+        "placed.config",
+    )
     settings: Mapping[str, str] = MappingProxyType({f"router2/bbMargin/{axis}": "15" for axis in "xy"})
 
     def exchange(self, folder: Path, old: Sequence[Content], new: Sequence[Content], tick: Tick) -> None:
