@@ -31,8 +31,8 @@ def over_targets() -> list[tuple[AcceleratorConfig, str, Sequence[str]]]:
         (largest, "engine", ("xcup",)),
         (largest, "softmax", ("xcup",)),
         (smallest, "dot", ("ecp5", "ice40", "gatemate")),
+        (smallest, "engine", ("ecp5", "ice40", "gatemate")),
         # Not for GateMate: nextpnr-himbaechel-gatemate 0.11.1 stops there with an access outside its memory.
-        (smallest, "engine", ("ecp5", "ice40")),
         (smallest, "softmax", ("ecp5", "ice40")),
     ]
 

@@ -371,4 +371,4 @@ def test_a_full_disk_leaves_the_document_as_it_was(tmp_path: Path, monkeypatch: 
 
 
 def test_targets_are_those_of_the_command() -> None:
-    assert list(TARGETS) == ["ecp5", "ice40", "nexus", "gowin", "gatemate", "xcup", "xc7"]
+    assert list(TARGETS) == ["ecp5", "ice40", "nexus", "gowin", "gw5a", "gatemate", "xcup", "xc7"]
