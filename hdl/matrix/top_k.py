@@ -1,8 +1,6 @@
 """The best candidates of a step."""
 
-from collections.abc import Sequence
-
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -78,20 +76,25 @@ class TopK(wiring.Component):
             m.d.sync += [key.eq(Mux(there[number], _order(candidate.value), 0)), identity.eq(candidate.id)]
             keys_in.append(key)
             ids_in.append(identity)
+        if self.at_once == 2:
+            # The larger one first, of equal ones that with the lower id.
+            swap, sorted_count = keys_in[1] > keys_in[0], Signal.like(count, name="count_sorted")
+            m.d.sync += sorted_count.eq(Mux(self.restart, 0, count))
+            places = [_place(f"{number}_sorted", reset_less=True) for number in range(2)]
+            for number, (key, identity) in enumerate(places):
+                m.d.sync += [
+                    key.eq(Mux(self.restart, 0, Mux(swap, keys_in[1 - number], keys_in[number]))),
+                    identity.eq(Mux(swap, ids_in[1 - number], ids_in[number])),
+                ]
+            (keys_in, ids_in), count = map(list, zip(*places, strict=True)), sorted_count
+
         keys, ids = map(list, zip(*(_place(str(i)) for i in range(self.depth)), strict=True))
-        better = [Signal(self.depth, name=f"better_{number}") for number in range(self.at_once)]
-        if self.at_once == 1:
-            m.d.comb += better[0].eq(Cat(keys_in[0] > key for key in keys))
-        else:
-            keys_in, ids_in, count = self._sort(m, keys, keys_in, ids_in, count, better)
-        moves = [_Moves(better, place) for place in range(self.depth)]
         with m.If(self.restart):
             m.d.sync += [self.count.eq(0), *(register.eq(0) for register in (*keys, *ids))]
         with m.Else():
             total = self.count + count
             m.d.sync += self.count.eq(Mux(total > self.depth, self.depth, total))
-            for place, move in enumerate(moves):
-                m.d.sync += [keys[place].eq(move.of(keys, keys_in)), ids[place].eq(move.of(ids, ids_in))]
+            self._insert(m, keys, ids, keys_in, ids_in)
         for i in range(self.depth):
             value = Mux(keys[i][31], keys[i] & 0x7FFF_FFFF, ~keys[i])
             m.d.comb += [
@@ -100,63 +103,32 @@ class TopK(wiring.Component):
             ]
         return m
 
-    def _sort(
-        self,
-        m: Module,
-        keys: list[Signal],
-        keys_in: list[Signal],
-        ids_in: list[Signal],
-        count: Signal,
-        better: list[Signal],
-    ) -> tuple[list[Signal], list[Signal], Signal]:
-        """Two candidates a cycle later, the larger one first, of equal ones that with the lower id.
+    def _insert(
+        self, m: Module, keys: list[Signal], ids: list[Signal], keys_in: list[Signal], ids_in: list[Signal]
+    ) -> None:
+        """Every place keeps what it has, or takes what stands one place or two before it, or a new candidate."""
+        better = [Signal(self.depth, name=f"better_{number}") for number in range(self.at_once)]
+        for i in range(self.depth):
+            m.d.comb += [one[i].eq(key > keys[i]) for one, key in zip(better, keys_in, strict=True)]
+        for i in range(self.depth):
 
-        With them comes whether each is `better` than what stands at a place then: it is compared now, with all that may
-        stand there. A comparison and what it moves do not fit a cycle.
-        """
-        swap, sorted_count = keys_in[1] > keys_in[0], Signal.like(count, name="count_sorted")
-        m.d.sync += sorted_count.eq(Mux(self.restart, 0, count))
-        places = [_place(f"{number}_sorted", reset_less=True) for number in range(2)]
-        sorted_keys, sorted_ids = map(list, zip(*places, strict=True))
-        wins = []
-        for key in keys_in:
-            stay, come = [key > other for other in keys], [key > other for other in sorted_keys]
-            wins.append(Cat(_Moves(better, place).of(stay, come) for place in range(self.depth)))
-        for number in range(2):
-            this, other = number, 1 - number
-            m.d.sync += [
-                sorted_keys[number].eq(Mux(self.restart, 0, Mux(swap, keys_in[other], keys_in[this]))),
-                sorted_ids[number].eq(Mux(swap, ids_in[other], ids_in[this])),
-                better[number].eq(Mux(self.restart, 0, Mux(swap, wins[other], wins[this]))),
-            ]
-        return sorted_keys, sorted_ids, sorted_count
+            def take(key: Signal, identity: Signal, place: int = i) -> None:
+                m.d.sync += [keys[place].eq(key), ids[place].eq(identity)]
 
-
-class _Moves:
-    """What a place has next: what it has, a new candidate, or what stands one place or two before it.
-
-    Parameters
-    ----------
-    better : of each candidate, the larger one first: whether it is larger than what stands at each place
-    place : int
-    """
-
-    def __init__(self, better: list[Signal], place: int) -> None:
-        self.better, self.place = better, place
-
-    def of(self, have: Sequence[Value], come: Sequence[Value]) -> Value:
-        """Of something that each place has and each candidate brings, that of this place in the next cycle."""
-        place, first = self.place, self.better[0]
-        result = Mux(first[place], come[0], have[place])
-        if place > 0:
-            result = Mux(first[place - 1], have[place - 1], result)
-        if place > 0 and len(self.better) == 2:
-            # The second stands behind the first, which moved by one place what it was compared with.
-            second = self.better[1]
-            result = Mux(second[place - 1], come[1], result)
-            if place > 1:
-                result = Mux(second[place - 2], have[place - 2], result)
-        return result
+            first = better[0]
+            with m.If(first[i]):
+                take(keys_in[0], ids_in[0])
+            if i > 0:
+                with m.If(first[i - 1]):
+                    take(keys[i - 1], ids[i - 1])
+            if i > 0 and self.at_once == 2:
+                # The second stands behind the first, which moved by one place what it was compared with.
+                second = better[1]
+                with m.If(second[i - 1]):
+                    take(keys_in[1], ids_in[1])
+                if i > 1:
+                    with m.If(second[i - 2]):
+                        take(keys[i - 2], ids[i - 2])
 
 
 def _place(name: str, *, reset_less: bool = False) -> tuple[Signal, Signal]:
