@@ -1,11 +1,11 @@
 """A wide AXI4 port on a narrow memory."""
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...hdl.axi import axi4_read, axi4_write
-from ...hdl.common import bits_for
+from ...hdl.common import SkidBuffer, bits_for
 
 LONGEST = 256
 """Beats of a burst of AXI4."""
@@ -14,11 +14,11 @@ LONGEST = 256
 class Narrower(wiring.Component):
     """Each beat becomes several, lowest bytes first, and each burst a single longer one.
 
-    Addresses pass without a register; a beat read is complete a cycle after its last part came, a beat written begins
+    An address takes a cycle; a beat read is complete a cycle after its last part came, a beat written begins
     the cycle after it was taken. Neither loses a cycle: the narrow side sets the pace. Bursts must be INCR and of full
     width, as the accelerator's are. A read's response is that of its last part.
 
-    Cost: a beat read and a beat written in registers.
+    Cost: a beat read, a beat written, and two addresses each way in registers.
 
     Parameters
     ----------
@@ -65,14 +65,23 @@ class Narrower(wiring.Component):
         def of(bus: wiring.PureInterface, member: str) -> Value:
             return getattr(bus, f"{channel}{member}")
 
-        m.d.comb += [of(narrow, member).eq(of(wide, member)) for member in ("id", "burst", "valid")]
+        # A memory's ready is late in a cycle, and the accelerator counts by it.
+        layout = data.StructLayout({name: len(of(wide, name)) for name in ("addr", "len", "burst", "id")})
+        m.submodules[f"{channel}_taken"] = taken = SkidBuffer(layout)
+        now = taken.o.payload
         low = bits_for(self.ratio * self.narrow_bits // 8)
         m.d.comb += [
+            *(taken.i.payload[name].eq(of(wide, name)) for name in layout.members),
+            taken.i.valid.eq(of(wide, "valid")),
+            of(wide, "ready").eq(taken.i.ready),
             # Of a first beat that begins behind its start all parts are wanted.
-            of(narrow, "addr").eq(Cat(Const(0, low), of(wide, "addr")[low:])),
-            of(wide, "ready").eq(of(narrow, "ready")),
-            of(narrow, "len").eq(Cat(Const(self.ratio - 1, bits_for(self.ratio)), of(wide, "len"))),
+            of(narrow, "addr").eq(Cat(Const(0, low), now.addr[low:])),
+            of(narrow, "len").eq(Cat(Const(self.ratio - 1, bits_for(self.ratio)), now.len)),
             of(narrow, "size").eq(bits_for(self.narrow_bits // 8)),
+            of(narrow, "burst").eq(now.burst),
+            of(narrow, "id").eq(now.id),
+            of(narrow, "valid").eq(taken.o.valid),
+            taken.o.ready.eq(of(narrow, "ready")),
         ]
 
     def _gather(self, m: Module) -> None:
