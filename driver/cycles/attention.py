@@ -169,7 +169,7 @@ class _Walk:
         self.places = derive(model.config).accumulators
         self.tiles = model.geometry.head_blocks * model.tiles
         self.request, self.results, self.written, self.array, self.beats = asked, accepted, accepted, 0, 0
-        self._dispatched, self._merger = accepted + 5, accepted + 7
+        self._dispatched, self._merger = accepted + 6, accepted + 8
         self._engine = self._softmax = accepted
         self._page_done: list[float] = []
         self._passed: list[float] = []

@@ -178,7 +178,10 @@ class AttentionUnit(wiring.Component):
 
     def _connect(self, m: Module, *units: Any) -> None:
         schedule, merger, micro_ops, softmax, outputs = units
-        job = schedule.o
+        # Whether all followers have room is late in a cycle, and the schedule's cursors are wide.
+        m.submodules.scheduled = scheduled = SkidBuffer(self.shape.page_job)
+        connect(m, schedule.o, scheduled.i)
+        job = scheduled.o
         queues = []
         for name, follower in (("merger", merger.i), ("micro_ops", micro_ops.i), ("softmax", softmax.i_pages)):
             m.submodules[f"{name}_segments"] = queue = Queue(shape=self.shape.page_job, depth=_QUEUED_SEGMENTS)
