@@ -12,6 +12,7 @@ from .boot import list_offset
 from .gateware.block_memory import BlockMemory
 from .gateware.pll import Pll
 from .gateware.system import ConsoleSystem
+from .pins import connect_pins
 
 CLOCK_MHZ = 25.0
 """Of the oscillator on the board."""
@@ -44,12 +45,7 @@ class Ulx3sConsole(Elaboratable):
         outputs: dict[str, tuple[io.PortLike, Value]] = {"tx": (uart.tx, system.tx), "gpio0": (esp32.gpio0, Const(1))}
         for number, light in enumerate(self.lights):
             outputs[f"led_{number}"] = (platform.request("led", number, dir="-"), light)
-        for name, (port, value) in inputs.items():
-            m.submodules[f"{name}_pin"] = pin = io.Buffer("i", port)
-            m.d.comb += value.eq(pin.i)
-        for name, (port, value) in outputs.items():
-            m.submodules[f"{name}_pin"] = pin = io.Buffer("o", port)
-            m.d.comb += pin.o.eq(value)
+        connect_pins(m, inputs, outputs)
         return m
 
 
