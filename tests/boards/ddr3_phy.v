@@ -1,13 +1,13 @@
 // In place of LiteDRAM's PHY: from DFI to a chip of DDR3 that watches over its rules, 8 banks of 32768 rows of 1024 words of
 // 16 bits. Pads and what is inside the ECP5's cells are not modeled.
 //
-// Times are in cycles of the chip's clock, two of which are one of sys_clk's, of PERIOD_NS. `top.broken` keeps the number of
+// Times are in cycles of the chip's clock, two of which are one of sys_clk's, of PERIOD_PS. `top.broken` keeps the number of
 // the first rule that was violated, 0 for none; the bench has their names. When a lane's strobe comes back says
 // `top.arrival`, in quarters of the chip's cycle behind the earliest that can be heard: then it is heard by WINDOW settings
 // of the delay, and its words are right with one setting of the slip. `top.settings` are those of now, `top.read_phase` is
 // where the last read began.
 
-module ddr3_phy #(parameter PERIOD_NS = 20, parameter WINDOW = 3) (
+module ddr3_phy #(parameter PERIOD_PS = 20000, parameter WINDOW = 3) (
     input sys_clk, input sys_rst, input sys2x_clk, input init_clk, input init_rst, output stop, output restart,
     input [29:0] address, input [5:0] bank, input [1:0] ras_n, input [1:0] cas_n, input [1:0] we_n, input cke,
     input [127:0] wrdata, input [15:0] wrdata_mask, input [1:0] wrdata_en, input [1:0] rddata_en,
@@ -17,13 +17,12 @@ module ddr3_phy #(parameter PERIOD_NS = 20, parameter WINDOW = 3) (
     output [14:0] pad_a, output [2:0] pad_ba, output pad_cas_n, output pad_cke, output pad_clk_p, output [1:0] pad_dm,
     inout [15:0] pad_dq, inout [1:0] pad_dqs_p, output pad_odt, output pad_ras_n, output pad_we_n
 );
-  localparam POWER_UP = 1000000 / PERIOD_NS;
-  // 8192 in 64 ms, in half nanoseconds.
-  localparam [63:0] REFRESH_EVERY = 15625;
+  localparam [63:0] POWER_UP = 700000000, REFRESH_EVERY = 7812500;
   localparam LATENCY = 6, T_MRD = 4, T_MOD = 12, T_ZQ_INIT = 512, T_ZQ_SHORT = 64, T_CCD = 4;
-  localparam T_RP = (30 + PERIOD_NS - 1) / PERIOD_NS, T_RCD = T_RP, T_WR = T_RP;
-  localparam T_RAS = (75 + PERIOD_NS - 1) / PERIOD_NS, T_RC = (105 + PERIOD_NS - 1) / PERIOD_NS;
-  localparam T_RFC = (600 + PERIOD_NS - 1) / PERIOD_NS, T_FAW = (100 + PERIOD_NS - 1) / PERIOD_NS;
+  localparam T_RP = (30000 + PERIOD_PS - 1) / PERIOD_PS, T_RCD = T_RP, T_WR = T_RP;
+  localparam T_RAS = (75000 + PERIOD_PS - 1) / PERIOD_PS, T_RC = (105000 + PERIOD_PS - 1) / PERIOD_PS;
+  localparam T_RFC = (600000 + PERIOD_PS - 1) / PERIOD_PS, T_FAW = (100000 + PERIOD_PS - 1) / PERIOD_PS;
+  localparam T_RAS_MOST = 18 * 7812500 / PERIOD_PS;
   localparam T_RRD = 4, T_WTR = 4, T_RTP = 4, AUTOMATIC_WRITE = 5;
   localparam READ_CYCLES = 13, WRITE_CYCLES = 3;
   localparam [2:0] MODE = 0, REFRESH = 1, PRECHARGE = 2, ACTIVATE = 3, WRITE = 4, READ = 5, CALIBRATE = 6, NOTHING = 7;
@@ -199,18 +198,18 @@ module ddr3_phy #(parameter PERIOD_NS = 20, parameter WINDOW = 3) (
 
   reg [127:0] burst, lanes [0:1];
   always @(posedge sys_clk) begin
-    elapsed = elapsed + 2 * PERIOD_NS;
+    elapsed = elapsed + PERIOD_PS;
     if (!cke) begin
       check(!usable, 22);
       enabled_at = now;
-    end else check(elapsed >= 2 * PERIOD_NS * (POWER_UP * 7 / 10), 1);
+    end else check(elapsed >= POWER_UP, 1);
     if (usable && elapsed >= next_refresh) begin
       owed = owed + 1;
       next_refresh = next_refresh + REFRESH_EVERY;
       check(owed <= 9, 19);
     end
     for (index = 0; index < 8; index = index + 1)
-      check(!open[index] || (now - activated[index]) * PERIOD_NS / 2 < 9 * REFRESH_EVERY / 2, 18);
+      check(!open[index] || now - activated[index] < T_RAS_MOST, 18);
     reading = reading << 1;
     reading_phase = reading_phase << 1;
     writing = writing << 1;

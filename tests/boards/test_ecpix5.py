@@ -31,8 +31,8 @@ def verilog() -> str:
     assert found == 1
     source = re.sub(r"^module top\b", "module board", source, flags=re.MULTILINE)
     parts = "".join((FOLDER / name).read_text() for name in PARTS)
-    period = f"PERIOD_NS = {int(1e3 / board.config.control.clock_mhz)}"
-    return source + re.sub(r"PERIOD_NS = \d+", period, parts)
+    period = f"PERIOD_PS = {int(1e6 / board.config.control.clock_mhz)}"
+    return source + re.sub(r"PERIOD_PS = \d+", period, parts)
 
 
 def run(verilog: str, name: str, **parameters: Any) -> None:
