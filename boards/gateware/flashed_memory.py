@@ -1,4 +1,4 @@
-"""An SDRAM that begins with what a flash holds."""
+"""An SDRAM, of whatever kind, that begins with what a flash holds."""
 
 from amaranth.hdl import Cat, Const, Module, ResetInserter, Signal, unsigned
 from amaranth.lib import memory, wiring
@@ -10,22 +10,21 @@ from ...hdl.common import address_bits, bits_for
 from ..boot import ENTRY_FIELDS, SEND
 from .copier import Copier
 from .flash import FlashReader
-from .sdram import PADS, Sdram
-from .sdram_chip import ADDRESS_BITS
 
 FLASH_PINS = {"clock": Out(1), "cs": Out(1), "copi": Out(1), "cipo": In(1)}
 """Of the flash, 1 for asserted; `cipo` behind a register at the pad."""
 
 
 class FlashedMemory(wiring.Component):
-    """32 MB of SDRAM (`Sdram`) behind an AXI4 port that answers once a file from a flash has been copied into it.
+    """SDRAM behind an AXI4 port that answers once a file from a flash has been copied into it.
 
     A byte takes 16 cycles. If there is no file, or a damaged one, reads get a boot list instead of the memory's: bytes
     that the console is to send, which say so, and behind the last one no answer, so that it does not go on.
 
     Parameters
     ----------
-    clock_hz : float
+    sdram : wiring.Component
+        `Sdram` or `Ddr3`, of the same bus. Becomes a part of it.
     bus : Bus
     flash_offset : int
         Where the file begins in the flash.
@@ -35,15 +34,14 @@ class FlashedMemory(wiring.Component):
     hold : In(1), keeps all of it in reset
     reads : In(axi4_read), writes : In(axi4_write); ids have one bit
     ready : Out(1), the file has been copied; failed : Out(1), it could not be
-    pads : `PADS`; flash : `FLASH_PINS`
+    pads : the SDRAM's; flash : `FLASH_PINS`
     """
 
-    def __init__(self, *, clock_hz: float, bus: Bus, flash_offset: int) -> None:
-        self.clock_hz, self.bus = clock_hz, bus
+    def __init__(self, sdram: wiring.Component, *, bus: Bus, flash_offset: int) -> None:
+        self.sdram, self.bus = sdram, bus
         ports = {"data_bits": bus.data_bits, "address_bits": bus.address_bits}
-        self.sdram = Sdram(clock_hz=clock_hz, burst_beats=bus.burst_beats, **ports)
         self.reader = FlashReader(start=flash_offset)
-        self.copier = Copier(capacity=1 << ADDRESS_BITS, **ports)
+        self.copier = Copier(capacity=sdram.capacity, **ports)
         self.texts = [
             text.encode() + b"\0"
             for text in (
@@ -58,7 +56,7 @@ class FlashedMemory(wiring.Component):
                 "writes": In(axi4_write(**ports, id_bits=1)),
                 "ready": Out(1),
                 "failed": Out(1),
-                "pads": Out(wiring.Signature(PADS)),
+                "pads": Out(sdram.pads.signature),
                 "flash": Out(wiring.Signature(FLASH_PINS)),
             }
         )

@@ -7,9 +7,10 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...hdl.axi import axi4_read, axi4_write
+from .controller_ports import controller_ports
+from .litedram_module import NAME
 from .narrower import Narrower
-from .sdram_chip import ADDRESS_BITS, BANK_BITS, CAS_LATENCY, DATA_BITS, ROW_BITS
-from .sdram_controller import CHANNELS, NAME
+from .sdram_chip import ADDRESS_BITS, BANK_BITS, CAPACITY, CAS_LATENCY, DATA_BITS, ROW_BITS
 
 POWER_UP_US, PRECHARGE_NS, REFRESH_NS = 200, 21, 70
 """Of the chip, at least: the clock before the first command, from a precharge and from a refresh to the next one."""
@@ -104,6 +105,9 @@ class Sdram(wiring.Component):
     pads : `PADS`
     """
 
+    capacity = CAPACITY
+    """Bytes."""
+
     def __init__(self, *, clock_hz: float, data_bits: int, address_bits: int, burst_beats: int) -> None:
         self.clock_hz = clock_hz
         self.narrower = Narrower(
@@ -134,7 +138,9 @@ class Sdram(wiring.Component):
             i_sys_rst=~start.done,
             i_rddata=self.pads.dq_i,
             **{f"o_{name}": signal for name, signal in dfi.items()},
-            **self._bus(m, start.done),
+            **controller_ports(
+                m, narrower.narrow_reads, narrower.narrow_writes, address_bits=ADDRESS_BITS, started=start.done
+            ),
         )
         pads = self.pads
         ours = zip((pads.ras, pads.cas, pads.we), (dfi["ras_n"], dfi["cas_n"], dfi["we_n"]), start.command, strict=True)
@@ -150,21 +156,3 @@ class Sdram(wiring.Component):
             pads.dq_oe.eq(dfi["wrdata_en"]),
         ]
         return m
-
-    def _bus(self, m: Module, started: Signal) -> dict[str, object]:
-        """The controller's AXI4 port on the narrow side. In reset it would take what comes, and forget it."""
-        ports: dict[str, object] = {}
-        for channel, members in CHANNELS.items():
-            bus = self.narrower.narrow_reads if channel in ("ar", "r") else self.narrower.narrow_writes
-            answers = channel in ("b", "r")
-            for member in members:
-                name = f"{channel}{member}"
-                signal = getattr(bus, name)
-                if member == "addr":
-                    signal = signal[:ADDRESS_BITS]
-                if member == "ready" and not answers:
-                    ready = Signal(name=f"controller_{name}")
-                    m.d.comb += signal.eq(ready & started)
-                    signal = ready
-                ports[f"{'i' if (member == 'ready') == answers else 'o'}_{name}"] = signal
-        return ports

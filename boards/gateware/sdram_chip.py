@@ -8,5 +8,8 @@ DATA_BITS, ROW_BITS, BANK_BITS, COLUMN_BITS = 16, 13, 2, 9
 ADDRESS_BITS = ROW_BITS + BANK_BITS + COLUMN_BITS + 1
 """Of a byte."""
 
+CAPACITY = 1 << ADDRESS_BITS
+"""Bytes."""
+
 CAS_LATENCY = 2
 """Cycles from a read to its data at the chip; all chips manage two up to 100 MHz."""

@@ -3,42 +3,22 @@
 No processor starts the chip and no pads are in it: `sdram.py` does the one, the board the other.
 """
 
-import re
-
 from litedram.common import PhySettings
 from litedram.core.controller import ControllerSettings, LiteDRAMController
 from litedram.core.crossbar import LiteDRAMCrossbar
 from litedram.frontend.axi import LiteDRAMAXI2Native
 from litedram.modules import MT48LC16M16, _SpeedgradeTimings
-from litex.gen import LiteXModule
-from litex.gen.fhdl.verilog import convert
 from litex.soc.interconnect.axi import AXIInterface
-from migen import ClockDomain, Signal
-from migen.fhdl import tracer
 
+from .litedram_module import NAME, LiteDramModule, module_verilog
 from .sdram_chip import ADDRESS_BITS, CAS_LATENCY, DATA_BITS
-
-NAME = "litedram"
-"""Of the module."""
 
 READ_BUFFER, WRITE_BUFFER = 16, 16
 """Words of the port's buffers: more than a read takes in cycles, so that one comes every cycle."""
 
-CHANNELS = {
-    "aw": ("valid", "ready", "addr", "len", "size", "burst", "id"),
-    "w": ("valid", "ready", "data", "strb", "last"),
-    "b": ("valid", "ready", "resp", "id"),
-    "ar": ("valid", "ready", "addr", "len", "size", "burst", "id"),
-    "r": ("valid", "ready", "data", "resp", "last", "id"),
-}
-"""Signals of the AXI4 port, by channel."""
-
 COMMAND = ("address", "bank", "cas_n", "ras_n", "we_n")
 WRITE = ("wrdata", "wrdata_en", "wrdata_mask")
 """Signals of the DFI interface that the pads need, which are those of the chip and who drives its data."""
-
-REMARK = re.compile(r"^//.*\n", re.MULTILINE)
-"""Among them the date, which would have every build differ."""
 
 
 class Chip(MT48LC16M16):
@@ -49,11 +29,11 @@ class Chip(MT48LC16M16):
     }
 
 
-class _Controller(LiteXModule):
-    """Controller and AXI4 port; its ports are plain signals called as in `CHANNELS`, `COMMAND` and `WRITE`."""
+class _Controller(LiteDramModule):
+    """Controller and AXI4 port; its further ports are called as in `COMMAND` and `WRITE`."""
 
     def __init__(self, clock_hz: float) -> None:
-        self.cd_sys = ClockDomain("sys")
+        super().__init__()
         settings = PhySettings(
             phytype="pads",
             memtype="SDR",
@@ -78,27 +58,13 @@ class _Controller(LiteXModule):
         self.bridge = LiteDRAMAXI2Native(
             axi, self.crossbar.get_port(), w_buffer_depth=WRITE_BUFFER, r_buffer_depth=READ_BUFFER
         )
+        self.add_axi_ports(axi)
         phase = self.controller.dfi.phases[0]
-        self.ports = {self.cd_sys.clk, self.cd_sys.rst}
-        for channel, members in CHANNELS.items():
-            for member in members:
-                comes = (member == "ready") == (channel in ("b", "r"))
-                self._port(f"{channel}{member}", getattr(getattr(axi, channel), member), comes=comes)
         for name in (*COMMAND, *WRITE):
-            self._port(name, getattr(phase, name), comes=False)
-        self._port("rddata", phase.rddata, comes=True)
-
-    def _port(self, name: str, inner: Signal, *, comes: bool) -> None:
-        outer = Signal(len(inner), name=name)
-        self.ports.add(outer)
-        self.comb += inner.eq(outer) if comes else outer.eq(inner)
+            self.add_port(name, getattr(phase, name), comes=False)
+        self.add_port("rddata", phase.rddata, comes=True)
 
 
 def controller_verilog(clock_hz: float) -> str:
     """Module `litedram`: an AXI4 slave of 16 bits, and what happens at the chip's pads in the next cycle."""
-    # Names are numbered through all that a process makes: begin again, or the text would depend on what was before.
-    tracer.name_to_idx.clear()
-    tracer.classname_to_objs.clear()
-    core = _Controller(clock_hz)
-    text: str = convert(core, core.ports, name=NAME).main_source
-    return REMARK.sub("", text)
+    return module_verilog(lambda: _Controller(clock_hz), NAME, {})

@@ -101,7 +101,7 @@ def test_second_model_changes_its_file_only(small: str, tmp_path: Path, monkeypa
     assert bitstreams[0] == bitstreams[1]
     # A flash in which the model's file stands too early.
     shutil.copy(tmp_path / "1" / "small.config", tmp_path / "placed.config")
-    near = FlashedSdram(flash_offset=1000, flash_bytes=16 << 20)
+    near = FlashedSdram(flash_offset=1000, flash_bytes=16 << 20, memory_bytes=MEMORY_BYTES)
     message = (
         r"^the bitstream takes [\d,]+ bytes of flash, [\d,]+ more than are before the model: raise flash_offset in "
     )
@@ -153,6 +153,12 @@ def test_model_that_is_too_large(memory_bytes: int, flash_bytes: int, message: s
     compiled = compile_model(byte_model(1), load_config("ulx3s-sdram"))
     with pytest.raises(RequestError, match=message):
         flash_file(compiled, memory_bytes, flash_bytes)
+
+
+@pytest.mark.parametrize("ratio", [0, 22])
+def test_slow_clock_wrong(ratio: int) -> None:
+    with pytest.raises(ValueError, match=rf"^slow_ratio = {ratio}: must be from 1 to 21$"):
+        Pll(input_mhz=100, output_mhz=100, slow_ratio=ratio)
 
 
 @pytest.mark.parametrize("degrees", [-30.0, 360.0, 100.0])

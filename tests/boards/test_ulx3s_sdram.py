@@ -17,7 +17,7 @@ from celosia.driver.compiler import compile_model
 from ..harness.runner import run_bench
 
 FOLDER = Path(__file__).parent
-PARTS = ("ulx3s_sdram.v", "sdram_chip.v", "spi_flash.v", "cells.v", "cells_sdram.v")
+PARTS = ("ulx3s_sdram.v", "sdram_chip.v", "spi_flash.v", "cells.v", "cells_flash.v", "cells_sdram.v")
 PROMPT, LETTERS = "The cat", 40
 """What is typed; of the golden machine's answer, which the bench breaks off earlier."""
 

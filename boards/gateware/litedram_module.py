@@ -1,0 +1,62 @@
+"""Verilog of LiteDRAM's parts, made when a design is, the same every time; nothing of it is in this repository."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from litex.gen import LiteXModule
+from litex.gen.fhdl.verilog import convert
+from litex.soc.interconnect.axi import AXIInterface
+from migen import ClockDomain, Signal
+from migen.fhdl import tracer
+
+NAME = "litedram"
+"""Of the module with the controller."""
+
+CHANNELS = {
+    "aw": ("valid", "ready", "addr", "len", "size", "burst", "id"),
+    "w": ("valid", "ready", "data", "strb", "last"),
+    "b": ("valid", "ready", "resp", "id"),
+    "ar": ("valid", "ready", "addr", "len", "size", "burst", "id"),
+    "r": ("valid", "ready", "data", "resp", "last", "id"),
+}
+"""Signals of the AXI4 port, by channel."""
+
+REMARK = re.compile(r"^//.*\n", re.MULTILINE)
+"""Among them the date, which would have every build differ."""
+
+
+class LiteDramModule(LiteXModule):
+    """A module whose ports are plain signals."""
+
+    def __init__(self) -> None:
+        self.cd_sys = ClockDomain("sys")
+        self.ports = {self.cd_sys.clk, self.cd_sys.rst}
+
+    def add_port(self, name: str, inner: Signal, *, comes: bool) -> None:
+        """A port called `name` that drives `inner`, or that it drives."""
+        outer = Signal(len(inner), name=name)
+        self.ports.add(outer)
+        self.comb += inner.eq(outer) if comes else outer.eq(inner)
+
+    def add_axi_ports(self, axi: AXIInterface) -> None:
+        """An AXI4 slave, its ports called as in `CHANNELS`."""
+        for channel, members in CHANNELS.items():
+            for member in members:
+                comes = (member == "ready") == (channel in ("b", "r"))
+                self.add_port(f"{channel}{member}", getattr(getattr(axi, channel), member), comes=comes)
+
+
+def module_verilog(make: Callable[[], LiteDramModule], name: str, overrides: Mapping[Any, Any]) -> str:
+    """Verilog of a module.
+
+    Args:
+        make: makes it.
+        overrides: of migen's specials, by class.
+    """
+    # Names are numbered through all that a process makes: begin again, or the text would depend on what was before.
+    tracer.name_to_idx.clear()
+    tracer.classname_to_objs.clear()
+    core = make()
+    text: str = convert(core, core.ports, name=name, special_overrides=dict(overrides)).main_source
+    return REMARK.sub("", text)
