@@ -244,10 +244,10 @@ def placement_key(placement: Placement) -> list[str]:
     return [*prepared, version(placement.package), *placement.arguments]
 
 
-def nextpnr_arguments(mhz: float) -> list[str]:
+def nextpnr_arguments(mhz: float, seed: int = 1) -> list[str]:
     """Of every nextpnr: the netlist, the report, and a clock that need not be reached."""
     files = ["--json", "netlist.json", "--report", "report.json"]
-    return ["--seed", "1", "--freq", f"{mhz:g}", *files, "--timing-allow-fail"]
+    return ["--seed", str(seed), "--freq", f"{mhz:g}", *files, "--timing-allow-fail"]
 
 
 def key_of(parts: list[str]) -> str:

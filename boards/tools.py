@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..driver.processes import run_logged
-from .errors import SynthesisError
+from .errors import RoutingError, SynthesisError
 
 INSTALL = "run `pip install 'celosia[synth]'`"
 
@@ -73,7 +73,8 @@ def run_nextpnr(package: str, arguments: Sequence[str], folder: Path, tick: Tick
     """Run the nextpnr of a package in a folder; returns its log.
 
     Raises:
-        SynthesisError: it is missing, the design does not fit, or cannot be routed.
+        SynthesisError: it is missing, or the design does not fit.
+        RoutingError: it cannot be routed.
     """
     check_package(package)
     module = package.replace("-", "_")
@@ -83,7 +84,7 @@ def run_nextpnr(package: str, arguments: Sequence[str], folder: Path, tick: Tick
         found = _ROUND.search(line)
         if found and int(found[1]) > ROUNDS:
             places = f"{found[2]} wires are still in each other's place after {ROUNDS} rounds"
-            raise SynthesisError(f"{_tool(package)} cannot route the design: {places}; make it smaller")
+            raise RoutingError(f"{_tool(package)} cannot route the design: {places}; make it smaller")
         tick(line)
 
     return _run(_tool(package), [_NEXTPNR.format(module=module, tool=tool), *arguments], folder, look)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ from click.testing import CliRunner
 from celosia import api
 from celosia.arch.config import AcceleratorConfig
 from celosia.arch.model import Model
+from celosia.boards import build as build_module
 from celosia.boards import tools
 from celosia.boards.board import BOARDS, Board
 from celosia.boards.boot import memory_words
 from celosia.boards.build import build
 from celosia.boards.contents import lanes, pattern
-from celosia.boards.errors import SynthesisError
+from celosia.boards.errors import RoutingError, SynthesisError
 from celosia.boards.gateware.block_memory import BlockMemory
 from celosia.boards.gateware.pll import Dividers, dividers_for
 from celosia.boards.memories import BlockRam
@@ -148,9 +150,62 @@ def test_clock_that_is_not_reached(small: str, tmp_path: Path, monkeypatch: pyte
     # Of a family with a goal the config itself refuses such a clock.
     fast = replace(config, control=replace(config.control, family="any", clock_mhz=300.0))
     monkeypatch.setattr(SmallBoard, "config", fast)
-    with pytest.raises(SynthesisError, match=r"^the design reaches [\d.]+ MHz of 300: lower control\.clock_mhz of "):
+    monkeypatch.setattr(build_module, "SEEDS", 1)
+    with pytest.raises(
+        SynthesisError,
+        match=r"^the design reaches [\d.]+ MHz of 300 in the fastest of 1 placements: lower control\.clock_mhz of ",
+    ):
         build(small, byte_model(1), tmp_path / "out", cached=cached_build)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "said"),
+    [
+        (("refused", 44.0, 46.0), None),
+        (
+            ("refused", 44.0, 43.0),
+            "the design reaches 44 MHz of 45 in the fastest of 3 placements: lower control.clock_mhz of "
+            "arch/presets/ulx3s.toml",
+        ),
+        (("refused", "refused", "refused"), "no way (3 placements were tried)"),
+    ],
+)
+def test_placements_are_tried_until_one_will_do(
+    outcomes: tuple[Any, ...], said: str | None, small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be routed, or is too slow, is not placed again by the next build, and leaves no netlist behind."""
+    seeds: list[int] = []
+
+    def place(*arguments: Any, **_: Any) -> None:
+        options, folder = arguments[2], arguments[4]
+        seeds.append(int(options[options.index("--seed") + 1]))
+        outcome = outcomes[seeds[-1] - 1]
+        (folder / "netlist.json").write_text("")
+        if outcome == "refused":
+            raise RoutingError("no way")
+        (folder / "placed.config").write_text("")
+        (folder / "result.json").write_text(json.dumps({"clocks": {"clk": outcome}, "critical_path": None}))
+
+    def cached(kind: str, key: str, fill: Callable[[Path], None]) -> Path:
+        folder = tmp_path / key
+        if not folder.exists():
+            folder.mkdir()
+            fill(folder)
+        return folder
+
+    monkeypatch.setattr(build_module, "place", place)
+    for _ in range(2):
+        arguments = (BOARDS[small], tmp_path, "", cached, lambda line: None)
+        if said is None:
+            assert (build_module._placed(*arguments) / "placed.config.gz").exists()
+        else:
+            with pytest.raises(SynthesisError, match=f"^{re.escape(said)}$"):
+                build_module._placed(*arguments)
+    assert seeds == [1, 2, 3]
+    refused = [folder for folder in tmp_path.iterdir() if "refused" in (folder / "result.json").read_text()]
+    assert [[file.name for file in folder.iterdir()] for folder in refused] == [["result.json"]] * len(refused)
+    assert len(refused) == outcomes.count("refused")
 
 
 def test_memory_that_is_not_in_the_design(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
