@@ -12,7 +12,7 @@ from .gateware.flashed_memory import FlashedMemory
 from .gateware.litedram_module import NAME
 from .gateware.pll import Pll
 from .gateware.system import ConsoleSystem
-from .pins import connect_flash, connect_pins
+from .pins import connect_console, connect_flash
 
 CLOCK_MHZ = 100.0
 """Of the oscillator on the board."""
@@ -65,17 +65,18 @@ class Ecpix5Top(Elaboratable):
         self._phy(m, platform)
         connect_flash(m, platform.request("spi_flash_1x", dir="-"), memory.flash)
         uart = platform.request("uart", dir="-")
-        inputs = {"clk": (platform.request("clk100", dir="-"), self.pll.i), "rx": (uart.rx, system.rx)}
-        lights = (
+        clock = (platform.request("clk100", dir="-"), self.pll.i)
+        states = (
             ("g", memory.ready & ~system.busy),
             ("b", system.busy),
             ("r", system.failed),
             ("r", memory.failed | self.sdram.failed),
         )
-        outputs = {"tx": (uart.tx, system.tx)}
-        for number, (colour, light) in enumerate(lights):
-            outputs[f"led_{number}"] = (getattr(platform.request("rgb_led", number, dir="-"), colour), light)
-        connect_pins(m, inputs, outputs)
+        lights = [
+            (getattr(platform.request("rgb_led", number, dir="-"), colour), state)
+            for number, (colour, state) in enumerate(states)
+        ]
+        connect_console(m, uart, system, clock=clock, lights=lights, ones={})
         return m
 
     def _phy(self, m: Module, platform: ECPIX585Platform) -> None:

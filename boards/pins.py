@@ -1,27 +1,36 @@
 """What is at the pins of every board: buffers, and the flash from which the chip configures itself."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from amaranth.hdl import Const, Instance, Module, Value
 from amaranth.lib import io, wiring
 
+from .gateware.system import ConsoleSystem
 
-def connect_pins(
-    m: Module,
-    inputs: Mapping[str, tuple[io.PortLike, Value]],
-    outputs: Mapping[str, tuple[io.PortLike, Value]],
+Pin = tuple[io.PortLike, Value]
+"""What a platform gave, requested with ``dir="-"``, and the value that it drives or shows."""
+
+
+def connect_console(
+    m: Module, uart: Any, system: ConsoleSystem, *, clock: Pin, lights: Iterable[Pin], ones: Mapping[str, io.PortLike]
 ) -> None:
-    """Give every pin a buffer, a submodule called by the pin's name: `inputs` drive their values, `outputs` show them.
+    """Give every pin of a console a buffer, a submodule called by the pin's name.
 
     Parameters
     ----------
     m : Module
         Becomes the parent of the buffers.
-    inputs, outputs : mapping
-        Name to what the platform gave, requested with ``dir="-"``, and the value.
+    uart : PortGroup
+        The serial port's ``rx`` and ``tx``.
+    clock, lights : Pin
+        Of the board; lights are called by their number.
+    ones : mapping
+        Name to a pin that is always 1.
     """
-    for name, (port, value) in inputs.items():
+    outputs = {"tx": (uart.tx, system.tx), **{name: (port, Const(1)) for name, port in ones.items()}}
+    outputs |= {f"led_{number}": light for number, light in enumerate(lights)}
+    for name, (port, value) in {"clk": clock, "rx": (uart.rx, system.rx)}.items():
         m.submodules[f"{name}_pin"] = pin = io.Buffer("i", port)
         m.d.comb += value.eq(pin.i)
     for name, (port, value) in outputs.items():

@@ -3,17 +3,14 @@
 from collections.abc import Sequence
 
 from amaranth.build import Attrs
-from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Module, Value
-from amaranth.lib import io
+from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Module
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth_boards.resources import UARTResource
 from amaranth_boards.tang_mega_138k_pro_dock import TangMega138kProDockPlatform
 
 from ..arch.config import AcceleratorConfig
-from .boot import list_offset
-from .gateware.block_memory import BlockMemory
-from .gateware.system import ConsoleSystem
-from .pins import connect_pins
+from .block_ram_console import block_ram_console
+from .pins import connect_console
 
 
 class TangMegaPlatform(TangMega138kProDockPlatform):
@@ -45,10 +42,7 @@ class TangMegaTop(Elaboratable):
     """
 
     def __init__(self, config: AcceleratorConfig, *, contents: Sequence[int]) -> None:
-        bus = config.bus
-        memory = BlockMemory(contents=contents, data_bits=bus.data_bits, address_bits=bus.address_bits)
-        boot_list = list_offset(config, len(contents) * bus.data_bits // 8)
-        self.system = ConsoleSystem(config, memory=memory, boot_list=boot_list)
+        self.system = block_ram_console(config, contents)
 
     def elaborate(self, platform: TangMegaPlatform) -> Module:
         m = Module()
@@ -58,9 +52,8 @@ class TangMegaTop(Elaboratable):
         # Registers begin to move when the chip lets them, whenever that is in a cycle.
         m.submodules.hold = FFSynchronizer(Const(0), system.hold, init=1)
         uart = platform.request("uart", dir="-")
-        inputs = {"clk": (platform.request("clk50", dir="-"), ClockSignal()), "rx": (uart.rx, system.rx)}
-        outputs: dict[str, tuple[io.PortLike, Value]] = {"tx": (uart.tx, system.tx)}
-        for number, light in enumerate((~system.busy, system.busy, system.failed)):
-            outputs[f"led_{number}"] = (platform.request("led", number, dir="-"), light)
-        connect_pins(m, inputs, outputs)
+        clock = (platform.request("clk50", dir="-"), ClockSignal())
+        states = enumerate((~system.busy, system.busy, system.failed))
+        lights = [(platform.request("led", number, dir="-"), state) for number, state in states]
+        connect_console(m, uart, system, clock=clock, lights=lights, ones={})
         return m

@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Module, Value
-from amaranth.lib import io
+from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Module, Value
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth_boards.ulx3s import ULX3S_85F_Platform
 
 from ..arch.config import AcceleratorConfig
-from .boot import list_offset
-from .gateware.block_memory import BlockMemory
+from .block_ram_console import block_ram_console
 from .gateware.pll import Pll
 from .gateware.system import ConsoleSystem
-from .pins import connect_pins
+from .pins import connect_console
 
 CLOCK_MHZ = 25.0
 """Of the oscillator on the board."""
@@ -40,12 +38,10 @@ class Ulx3sConsole(Elaboratable):
         m.submodules.hold = FFSynchronizer(~self.pll.locked, self.system.hold, init=1)
         m.d.comb += ClockSignal().eq(self.pll.o)
         system, uart, esp32 = self.system, platform.request("uart", dir="-"), platform.request("esp32", dir="-")
-        inputs = {"clk": (platform.request("clk25", dir="-"), self.pll.i), "rx": (uart.rx, system.rx)}
+        clock = (platform.request("clk25", dir="-"), self.pll.i)
+        lights = [(platform.request("led", number, dir="-"), light) for number, light in enumerate(self.lights)]
         # A low GPIO0 makes the ESP32 wait for a program when it starts, and it starts with the board.
-        outputs: dict[str, tuple[io.PortLike, Value]] = {"tx": (uart.tx, system.tx), "gpio0": (esp32.gpio0, Const(1))}
-        for number, light in enumerate(self.lights):
-            outputs[f"led_{number}"] = (platform.request("led", number, dir="-"), light)
-        connect_pins(m, inputs, outputs)
+        connect_console(m, uart, system, clock=clock, lights=lights, ones={"gpio0": esp32.gpio0})
         return m
 
 
@@ -62,9 +58,6 @@ class Ulx3sTop(Ulx3sConsole):
     """
 
     def __init__(self, config: AcceleratorConfig, *, contents: Sequence[int]) -> None:
-        bus = config.bus
-        memory = BlockMemory(contents=contents, data_bits=bus.data_bits, address_bits=bus.address_bits)
-        boot_list = list_offset(config, len(contents) * bus.data_bits // 8)
-        system = ConsoleSystem(config, memory=memory, boot_list=boot_list)
+        system = block_ram_console(config, contents)
         pll = Pll(input_mhz=CLOCK_MHZ, output_mhz=config.control.clock_mhz)
         super().__init__(pll, system, (~system.busy, system.busy, system.failed))

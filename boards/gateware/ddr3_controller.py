@@ -6,13 +6,9 @@ No processor starts the chip: `ddr3_start.py` does.
 from types import SimpleNamespace
 
 from litedram.common import PhySettings
-from litedram.core.controller import ControllerSettings, LiteDRAMController
-from litedram.core.crossbar import LiteDRAMCrossbar
-from litedram.frontend.axi import LiteDRAMAXI2Native
 from litedram.modules import MT41K256M16, _SpeedgradeTimings
 from litedram.phy import ECP5DDRPHY
 from litex.gen import LiteXModule
-from litex.soc.interconnect.axi import AXIInterface
 from migen import Cat, ClockDomain, Instance, Signal
 from migen.fhdl.specials import Tristate
 
@@ -150,19 +146,10 @@ class _Controller(LiteDramModule):
         # Reads begin in the phase that is found when the chip is started. LiteDRAM has signals for both, or for none.
         settings.rdphase, settings.wrphase = Signal(name="phase_of_reads"), Signal(name="phase_of_writes")
         chip = Chip(clock_hz, f"1:{PHASES}")
-        # Rounded down: LiteDRAM rounds up, and would be late in the long run.
-        chip.timing_settings.tREFI = int(chip.get("tREFI").ns * clock_hz / 1e9)
         # LiteDRAM counts it from the read that closes a row, and reads may begin late in a cycle.
         chip.timing_settings.tRP += 1
-        self.controller = LiteDRAMController(
-            settings, chip.geom_settings, chip.timing_settings, clock_hz, ControllerSettings()
-        )
-        self.crossbar = LiteDRAMCrossbar(self.controller.interface)
-        axi = AXIInterface(data_width=PORT_BITS, address_width=ADDRESS_BITS, id_width=1)
-        self.bridge = LiteDRAMAXI2Native(
-            axi, self.crossbar.get_port(), w_buffer_depth=WRITE_BUFFER, r_buffer_depth=READ_BUFFER
-        )
-        self.add_axi_ports(axi)
+        buffers = (READ_BUFFER, WRITE_BUFFER)
+        self.add_controller(settings, chip, clock_hz, data_bits=PORT_BITS, address_bits=ADDRESS_BITS, buffers=buffers)
         phases = self.controller.dfi.phases
         for name in COMMANDS:
             self.add_port(name, Cat(*(getattr(phase, name) for phase in phases)), comes=False)

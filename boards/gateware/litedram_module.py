@@ -4,6 +4,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from litedram.common import PhySettings
+from litedram.core.controller import ControllerSettings, LiteDRAMController
+from litedram.core.crossbar import LiteDRAMCrossbar
+from litedram.frontend.axi import LiteDRAMAXI2Native
+from litedram.modules import SDRAMModule
 from litex.gen import LiteXModule
 from litex.gen.fhdl.verilog import convert
 from litex.soc.interconnect.axi import AXIInterface
@@ -39,8 +44,32 @@ class LiteDramModule(LiteXModule):
         self.ports.add(outer)
         self.comb += inner.eq(outer) if comes else outer.eq(inner)
 
-    def add_axi_ports(self, axi: AXIInterface) -> None:
-        """An AXI4 slave, its ports called as in `CHANNELS`."""
+    def add_controller(
+        self,
+        settings: PhySettings,
+        chip: SDRAMModule,
+        clock_hz: float,
+        *,
+        data_bits: int,
+        address_bits: int,
+        buffers: tuple[int, int],
+    ) -> None:
+        """The controller for a chip, and an AXI4 slave of `data_bits`, its ports called as in `CHANNELS`.
+
+        Args:
+            buffers: of the slave, for beats that are read, and to write.
+        """
+        # Rounded down: LiteDRAM rounds up, and would be late in the long run.
+        chip.timing_settings.tREFI = int(chip.get("tREFI").ns * clock_hz / 1e9)
+        self.controller = LiteDRAMController(
+            settings, chip.geom_settings, chip.timing_settings, clock_hz, ControllerSettings()
+        )
+        self.crossbar = LiteDRAMCrossbar(self.controller.interface)
+        axi = AXIInterface(data_width=data_bits, address_width=address_bits, id_width=1)
+        read_buffer, write_buffer = buffers
+        self.bridge = LiteDRAMAXI2Native(
+            axi, self.crossbar.get_port(), w_buffer_depth=write_buffer, r_buffer_depth=read_buffer
+        )
         for channel, members in CHANNELS.items():
             for member in members:
                 comes = (member == "ready") == (channel in ("b", "r"))

@@ -1,11 +1,14 @@
 """A wide AXI4 port on a narrow memory."""
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
-from amaranth.lib import data, wiring
+from functools import partial
+
+from amaranth.hdl import Cat, Const, Module, Signal
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...hdl.axi import axi4_read, axi4_write
-from ...hdl.common import SkidBuffer, bits_for
+from ...hdl.common import bits_for
+from .addresses import held_addresses, member
 
 LONGEST = 256
 """Beats of a burst of AXI4."""
@@ -62,26 +65,18 @@ class Narrower(wiring.Component):
         return m
 
     def _addresses(self, m: Module, channel: str, wide: wiring.PureInterface, narrow: wiring.PureInterface) -> None:
-        def of(bus: wiring.PureInterface, member: str) -> Value:
-            return getattr(bus, f"{channel}{member}")
-
-        # A memory's ready is late in a cycle, and the accelerator counts by it.
-        layout = data.StructLayout({name: len(of(wide, name)) for name in ("addr", "len", "burst", "id")})
-        m.submodules[f"{channel}_taken"] = taken = SkidBuffer(layout)
-        now = taken.o.payload
+        taken = held_addresses(m, channel, wide)
+        of, now = partial(member, narrow, channel), taken.payload
         low = bits_for(self.ratio * self.narrow_bits // 8)
         m.d.comb += [
-            *(taken.i.payload[name].eq(of(wide, name)) for name in layout.members),
-            taken.i.valid.eq(of(wide, "valid")),
-            of(wide, "ready").eq(taken.i.ready),
             # Of a first beat that begins behind its start all parts are wanted.
-            of(narrow, "addr").eq(Cat(Const(0, low), now.addr[low:])),
-            of(narrow, "len").eq(Cat(Const(self.ratio - 1, bits_for(self.ratio)), now.len)),
-            of(narrow, "size").eq(bits_for(self.narrow_bits // 8)),
-            of(narrow, "burst").eq(now.burst),
-            of(narrow, "id").eq(now.id),
-            of(narrow, "valid").eq(taken.o.valid),
-            taken.o.ready.eq(of(narrow, "ready")),
+            of("addr").eq(Cat(Const(0, low), now.addr[low:])),
+            of("len").eq(Cat(Const(self.ratio - 1, bits_for(self.ratio)), now.len)),
+            of("size").eq(bits_for(self.narrow_bits // 8)),
+            of("burst").eq(now.burst),
+            of("id").eq(now.id),
+            of("valid").eq(taken.valid),
+            taken.ready.eq(of("ready")),
         ]
 
     def _gather(self, m: Module) -> None:

@@ -4,11 +4,7 @@ No processor starts the chip and no pads are in it: `sdram.py` does the one, the
 """
 
 from litedram.common import PhySettings
-from litedram.core.controller import ControllerSettings, LiteDRAMController
-from litedram.core.crossbar import LiteDRAMCrossbar
-from litedram.frontend.axi import LiteDRAMAXI2Native
 from litedram.modules import MT48LC16M16, _SpeedgradeTimings
-from litex.soc.interconnect.axi import AXIInterface
 
 from .litedram_module import NAME, LiteDramModule, module_verilog
 from .sdram_chip import ADDRESS_BITS, CAS_LATENCY, DATA_BITS
@@ -48,17 +44,8 @@ class _Controller(LiteDramModule):
             write_latency=0,
         )
         chip = Chip(clock_hz, "1:1")
-        # Rounded down: LiteDRAM rounds up, and would be late in the long run.
-        chip.timing_settings.tREFI = int(chip.get("tREFI").ns * clock_hz / 1e9)
-        self.controller = LiteDRAMController(
-            settings, chip.geom_settings, chip.timing_settings, clock_hz, ControllerSettings()
-        )
-        self.crossbar = LiteDRAMCrossbar(self.controller.interface)
-        axi = AXIInterface(data_width=DATA_BITS, address_width=ADDRESS_BITS, id_width=1)
-        self.bridge = LiteDRAMAXI2Native(
-            axi, self.crossbar.get_port(), w_buffer_depth=WRITE_BUFFER, r_buffer_depth=READ_BUFFER
-        )
-        self.add_axi_ports(axi)
+        buffers = (READ_BUFFER, WRITE_BUFFER)
+        self.add_controller(settings, chip, clock_hz, data_bits=DATA_BITS, address_bits=ADDRESS_BITS, buffers=buffers)
         phase = self.controller.dfi.phases[0]
         for name in (*COMMAND, *WRITE):
             self.add_port(name, getattr(phase, name), comes=False)

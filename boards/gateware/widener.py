@@ -1,11 +1,14 @@
 """A narrow AXI4 port on a memory that is twice as wide."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from functools import partial
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...hdl.axi import axi4_read, axi4_write
-from ...hdl.common import Queue, SkidBuffer, bits_for
+from ...hdl.common import Queue, bits_for
+from .addresses import held_addresses, member
 
 IN_FLIGHT = 16
 """Bursts of a direction that are known at a time, as many as are read or written; further ones wait."""
@@ -56,30 +59,24 @@ class Widener(wiring.Component):
     def _addresses(self, m: Module, channel: str, narrow: wiring.PureInterface, wide: wiring.PureInterface) -> Queue:
         """Passes them on; returns for each burst in which half it begins and ends."""
 
-        def of(bus: wiring.PureInterface, member: str) -> Value:
-            return getattr(bus, f"{channel}{member}")
-
-        known = Queue(shape=data.StructLayout({"begin": 1, "end": 1}), depth=IN_FLIGHT)
-        # A memory's ready is late in a cycle, and the accelerator counts by it.
-        layout = data.StructLayout({name: len(of(narrow, name)) for name in ("addr", "len", "burst", "id")})
-        taken = SkidBuffer(layout)
-        m.submodules[f"{channel}_known"], m.submodules[f"{channel}_taken"] = known, taken
-        now, beats = taken.o.payload, Signal(9, name=f"{channel}_beats")
+        m.submodules[f"{channel}_known"] = known = Queue(
+            shape=data.StructLayout({"begin": 1, "end": 1}), depth=IN_FLIGHT
+        )
+        taken = held_addresses(m, channel, narrow)
+        of, now = partial(member, wide, channel), taken.payload
+        beats = Signal(9, name=f"{channel}_beats")
         begin = now.addr[self.lane]
         m.d.comb += [
-            *(taken.i.payload[name].eq(of(narrow, name)) for name in layout.members),
-            taken.i.valid.eq(of(narrow, "valid")),
-            of(narrow, "ready").eq(taken.i.ready),
             beats.eq(now.len + begin),
-            of(wide, "addr").eq(Cat(Const(0, self.lane + 1), now.addr[self.lane + 1 :])),
-            of(wide, "len").eq(beats[1:]),
-            of(wide, "size").eq(self.lane + 1),
-            of(wide, "burst").eq(now.burst),
-            of(wide, "id").eq(now.id),
+            of("addr").eq(Cat(Const(0, self.lane + 1), now.addr[self.lane + 1 :])),
+            of("len").eq(beats[1:]),
+            of("size").eq(self.lane + 1),
+            of("burst").eq(now.burst),
+            of("id").eq(now.id),
             # Both take it, or neither.
-            of(wide, "valid").eq(taken.o.valid & known.i.ready),
-            known.i.valid.eq(taken.o.valid & of(wide, "ready")),
-            taken.o.ready.eq(of(wide, "ready") & known.i.ready),
+            of("valid").eq(taken.valid & known.i.ready),
+            known.i.valid.eq(taken.valid & of("ready")),
+            taken.ready.eq(of("ready") & known.i.ready),
             known.i.payload.begin.eq(begin),
             known.i.payload.end.eq(beats[0]),
         ]
