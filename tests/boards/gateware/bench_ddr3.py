@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 from itertools import repeat
 from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, gather
-from cocotb.utils import get_sim_time
-from cocotbext.axi import AxiBus, AxiMaster
+from cocotbext.axi import AxiMaster
 
 from tests.boards.ddr3_rules import RULES
+from tests.boards.gateware.traffic import SPAN, master_of, rate, scatter
 from tests.harness.bench import CLOCK_PERIOD_NS, bench_parameters, bench_random
 
 BURST_BEATS = 16
 WINDOW = 3
 """Delays with which a lane is heard, as `ddr3_phy.v` has it."""
 START_CYCLES, LIMIT = 60_000, 400_000
-SPAN = 1 << 14
-"""Bytes that are read and written in one go."""
 FAR = 1 << 28
 """Where: rows that were not used before."""
-BEAT, ACCESSES = 8, 200
-"""Of those all over the chip."""
 
 
 async def start(dut: Any) -> bool:
@@ -63,33 +58,7 @@ def check(dut: Any) -> None:
     assert not int(dut.broken.value), RULES[int(dut.broken.value)]
 
 
-def master_of(dut: Any) -> AxiMaster:
-    master = AxiMaster(AxiBus.from_prefix(dut, "m_axi"), dut.sys_clk, dut.sys_rst, max_burst_len=BURST_BEATS)
-    for half in (master.read_if, master.write_if):
-        half.log.setLevel(logging.WARNING)
-    return master
-
-
-async def rate(dut: Any, master: AxiMaster) -> None:
-    """Long bursts, one direction after the other."""
-    begun = {name: int(getattr(dut, name).value) for name in ("reads", "writes", "refreshes")}
-    content = bytes(value * 7 % 251 for value in range(SPAN))
-    rates = []
-    began = get_sim_time("ns")
-    for access in (lambda: master.write(FAR, content), lambda: master.read(FAR, SPAN)):
-        before = get_sim_time("ns")
-        found = await access()
-        rates.append(SPAN * CLOCK_PERIOD_NS / (get_sim_time("ns") - before))
-    assert bytes(found) == content
-    cycles = (get_sim_time("ns") - began) / CLOCK_PERIOD_NS
-    took = {name: int(getattr(dut, name).value) - count for name, count in begun.items()}
-    assert (took["reads"], took["writes"]) == (SPAN // 16, SPAN // 16)
-    assert abs(took["refreshes"] - cycles / bench_parameters()["refresh_cycles"]) <= 2
-    dut._log.info("%.2f bytes a cycle written, %.2f read", *rates)
-    assert rates[1] > 7, rates
-
-
-async def ranges(dut: Any, master: AxiMaster) -> None:
+async def ranges(master: AxiMaster) -> None:
     """Ranges of any length from any byte on, several in flight on both ids, with pauses on the answers."""
     random, pace = bench_random("ranges"), bench_random("pace")
     master.read_if.r_channel.set_pause_generator(pace.random() < 0.5 for _ in repeat(None))
@@ -112,17 +81,6 @@ async def ranges(dut: Any, master: AxiMaster) -> None:
     assert bytes(await master.read(0, SPAN)) == content
 
 
-async def scatter(dut: Any, master: AxiMaster) -> None:
-    """Single beats in flight all over the chip, so that rows are opened and closed as fast as the controller can."""
-    random = bench_random("places")
-    places = random.sample(range(0, 1 << 29, BEAT), ACCESSES)
-    places += [at ^ 1 << random.choice([3, 10, 11, 13, 14, 15, 28]) for at in places[:100]]
-    content = {at: random.randbytes(BEAT) for at in places}
-    await gather(*(master.write(at, data) for at, data in content.items()))
-    found = await gather(*(master.read(at, BEAT) for at in content))
-    assert [bytes(data) for data in found] == list(content.values())
-
-
 @cocotb.test(timeout_time=LIMIT * CLOCK_PERIOD_NS, timeout_unit="ns")
 async def is_fast_and_keeps_the_rules(dut: Any) -> None:
     if not bench_parameters()["readable"]:
@@ -133,11 +91,12 @@ async def is_fast_and_keeps_the_rules(dut: Any) -> None:
     assert await start(dut)
     check(dut)
     check_settings(dut)
-    master = master_of(dut)
+    master = master_of(dut, BURST_BEATS)
     if bench_parameters()["thorough"]:
-        await rate(dut, master)
-        await ranges(dut, master)
-        await scatter(dut, master)
+        found = await rate(dut, master, far=FAR, access_bytes=16)
+        assert found > 7, found
+        await ranges(master)
+        await scatter(master, capacity=1 << 29, near=(3, 10, 11, 13, 14, 15, 28))
     else:
         content = bytes(range(256))
         await master.write(FAR, content)
