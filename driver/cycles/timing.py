@@ -70,7 +70,7 @@ class Timing:
         hazard: micro-ops between two on one accumulator.
         result: in the vector unit, from a word's address to the quantizer, less one, by what happens to it.
         tree: from the last word of a block to the sum of its 32. total: from there to the sum of the row.
-        factor: of SILU and GELU. sine: from a phase to its sine and cosine.
+        add: of the datapath's adders. factor: of SILU and GELU. sine: from a phase to its sine and cosine.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:

@@ -54,9 +54,10 @@ class WriteArbiter(wiring.Component):
         written = Signal()
         takes_address = ~axi.awvalid
         # What is in the register is the address of the burst before, or of this one.
-        takes_beat = beats.i.ready & (address_taken | takes_address)
+        due = address_taken | takes_address
+        takes_beat = beats.i.ready & due
         m.d.comb += [
-            beats.i.valid.eq(chosen("wvalid") & (address_taken | takes_address)),
+            beats.i.valid.eq(chosen("wvalid") & due),
             *(beats.i.payload[name].eq(chosen(name)) for name in DATA),
             *(getattr(axi, name).eq(beats.o.payload[name]) for name in DATA),
             axi.wvalid.eq(beats.o.valid),
