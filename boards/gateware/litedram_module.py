@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from litedram.common import PhySettings
+from litedram.common import LiteDRAMNativePort, PhySettings
 from litedram.core.controller import ControllerSettings, LiteDRAMController
 from litedram.core.crossbar import LiteDRAMCrossbar
 from litedram.frontend.axi import LiteDRAMAXI2Native
@@ -12,6 +12,7 @@ from litedram.modules import SDRAMModule
 from litex.gen import LiteXModule
 from litex.gen.fhdl.verilog import convert
 from litex.soc.interconnect.axi import AXIInterface
+from litex.soc.interconnect.stream import Buffer
 from migen import ClockDomain, Signal
 from migen.fhdl import tracer
 
@@ -68,12 +69,27 @@ class LiteDramModule(LiteXModule):
         axi = AXIInterface(data_width=data_bits, address_width=address_bits, id_width=1)
         read_buffer, write_buffer = buffers
         self.bridge = LiteDRAMAXI2Native(
-            axi, self.crossbar.get_port(), w_buffer_depth=write_buffer, r_buffer_depth=read_buffer
+            axi, self._with_registers(self.crossbar.get_port()), w_buffer_depth=write_buffer, r_buffer_depth=read_buffer
         )
         for channel, members in CHANNELS.items():
             for member in members:
                 comes = (member == "ready") == (channel in ("b", "r"))
                 self.add_port(f"{channel}{member}", getattr(getattr(axi, channel), member), comes=comes)
+
+    def _with_registers(self, port: LiteDRAMNativePort) -> LiteDRAMNativePort:
+        """The port behind registers on the way of its commands, which go a cycle later.
+
+        An address chooses the bank that says whether it takes a command, and by that the slave counts.
+        """
+        outer = LiteDRAMNativePort(port.mode, port.address_width, port.data_width)
+        self.commands = commands = Buffer(port.cmd.description, pipe_valid=True, pipe_ready=True)
+        self.comb += [
+            outer.cmd.connect(commands.sink),
+            commands.source.connect(port.cmd),
+            outer.wdata.connect(port.wdata),
+            port.rdata.connect(outer.rdata),
+        ]
+        return outer
 
 
 def module_verilog(make: Callable[[], LiteDramModule], name: str, overrides: Mapping[Any, Any]) -> str:

@@ -170,9 +170,9 @@ class Reader(wiring.Component):
         with m.If(self.clear):
             m.d.sync += [left.eq(0), sized.eq(0)]
         landed = self._remember(m, burst != 0, Cat(address, scales), auxiliary != 0, wanted.payload.address, last)
-        m.d.sync += scales_in_flight.eq(
-            scales_in_flight + Mux(burst != 0, scales, 0) - Mux(last, landed, 0),
-        )
+        # Whether a burst is asked for is late: it chooses between sums.
+        left_in_flight = scales_in_flight - Mux(last, landed, 0)
+        m.d.sync += scales_in_flight.eq(Mux(burst != 0, left_in_flight + scales, left_in_flight))
         return burst, auxiliary
 
     def _remember(self, m: Module, asked: Value, burst: Value, auxiliary: Value, address: Value, last: Signal) -> Value:
