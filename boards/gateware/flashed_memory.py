@@ -100,14 +100,14 @@ class FlashedMemory(wiring.Component):
         rom = b"".join(self.texts)
         m.submodules.texts = texts = memory.Memory(shape=unsigned(8), depth=len(rom), init=list(rom))
         character = texts.read_port(domain="comb")
-        begin = Signal(address_bits(len(rom)))
-        answered, byte, axi_id = Signal(), Signal(8), Signal()
+        begin, place = Signal(address_bits(len(rom))), Signal(address_bits(len(rom)))
+        taken, answered, axi_id = Signal(), Signal(), Signal()
         # Registers: the accelerator, to which reads go, may be far away.
         done, failed = Signal(), Signal()
         m.d.sync += [done.eq(copier.done), failed.eq(copier.failed)]
         with m.If(copier.damaged):
             m.d.comb += begin.eq(len(self.texts[0]))
-        m.d.comb += character.addr.eq(begin + ours.araddr[bits_for(self.bus.data_bits // 8) :])
+        m.d.comb += character.addr.eq(place)
         for name, member in to.signature.members.items():
             target, source = (to, ours) if member.flow is In else (ours, to)
             m.d.comb += getattr(target, name).eq(getattr(source, name))
@@ -115,13 +115,16 @@ class FlashedMemory(wiring.Component):
             m.d.comb += [to.arvalid.eq(0), ours.arready.eq(0)]
         with m.If(failed):
             m.d.comb += [
-                ours.arready.eq((character.data != 0) & ~answered),
+                ours.arready.eq(~taken),
                 ours.rvalid.eq(answered),
                 ours.rid.eq(axi_id),
                 ours.rlast.eq(1),
-                ours.rdata.eq(Cat(byte, Const(SEND << (ENTRY_FIELDS["value"] - 8)))),
+                ours.rdata.eq(Cat(character.data, Const(SEND << (ENTRY_FIELDS["value"] - 8)))),
             ]
-            with m.If(ours.rready):
-                m.d.sync += answered.eq(0)
-            with m.If(ours.arvalid & ours.arready):
-                m.d.sync += [answered.eq(1), byte.eq(character.data), axi_id.eq(ours.arid)]
+            with m.If(~taken):
+                address = ours.araddr[bits_for(self.bus.data_bits // 8) :]
+                m.d.sync += [taken.eq(ours.arvalid), place.eq(begin + address), axi_id.eq(ours.arid)]
+            with m.Elif(~answered):
+                m.d.sync += answered.eq(character.data != 0)
+            with m.Elif(ours.rready):
+                m.d.sync += [taken.eq(0), answered.eq(0)]
