@@ -70,7 +70,7 @@ class Ecpix5Top(Elaboratable):
             ("g", memory.ready & ~system.busy),
             ("b", system.busy),
             ("r", system.failed),
-            ("r", memory.failed | self.sdram.failed),
+            ("r", memory.failed),
         )
         lights = [
             (getattr(platform.request("rgb_led", number, dir="-"), colour), state)

@@ -56,6 +56,8 @@ class Ddr3(wiring.Component):
 
     capacity = CAPACITY
     """Bytes."""
+    failure = "DDR3 cannot be read: switch the board off and on"
+    """What people are told when it has failed."""
 
     def __init__(self, *, clock_hz: float, address_bits: int) -> None:
         if PHASES * clock_hz > FASTEST_HZ:

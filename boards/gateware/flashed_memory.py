@@ -1,6 +1,6 @@
 """An SDRAM, of whatever kind, that begins with what a flash holds."""
 
-from amaranth.hdl import Cat, Const, Module, ResetInserter, Signal, unsigned
+from amaranth.hdl import Cat, Const, Module, ResetInserter, Signal, Value, unsigned
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,13 +18,15 @@ FLASH_PINS = {"clock": Out(1), "cs": Out(1), "copi": Out(1), "cipo": In(1)}
 class FlashedMemory(wiring.Component):
     """SDRAM behind an AXI4 port that answers once a file from a flash has been copied into it.
 
-    A byte takes 16 cycles. If there is no file, or a damaged one, reads get a boot list instead of the memory's: bytes
-    that the console is to send, which say so, and behind the last one no answer, so that it does not go on.
+    A byte takes 16 cycles. If there is no file, or a damaged one, or if the SDRAM cannot be used, reads get a boot list
+    instead of the memory's: bytes that the console is to send, which say so, and behind the last one no answer, so that
+    it does not go on.
 
     Parameters
     ----------
     sdram : wiring.Component
-        `Sdram` or `Ddr3`, of the same bus. Becomes a part of it.
+        `Sdram` or `Ddr3`, of the same bus. Becomes a part of it. Its `failure` says what its `failed` means; None if
+        it has none.
     bus : Bus
     flash_offset : int
         Where the file begins in the flash.
@@ -33,7 +35,7 @@ class FlashedMemory(wiring.Component):
     -------
     hold : In(1), keeps all of it in reset
     reads : In(axi4_read), writes : In(axi4_write); ids have one bit
-    ready : Out(1), the file has been copied; failed : Out(1), it could not be
+    ready : Out(1), the file has been copied; failed : Out(1), it was not and will not be
     pads : the SDRAM's; flash : `FLASH_PINS`
     """
 
@@ -42,13 +44,12 @@ class FlashedMemory(wiring.Component):
         ports = {"data_bits": bus.data_bits, "address_bits": bus.address_bits}
         self.reader = FlashReader(start=flash_offset)
         self.copier = Copier(capacity=sdram.capacity, **ports)
-        self.texts = [
-            text.encode() + b"\0"
-            for text in (
-                f"\r\nno model in flash at {flash_offset:#x}: write one, then reset",
-                f"\r\nmodel in flash at {flash_offset:#x} is damaged: write it again, then reset",
-            )
+        causes = [
+            f"no model in flash at {flash_offset:#x}: write one, then reset",
+            f"model in flash at {flash_offset:#x} is damaged: write it again, then reset",
+            *([] if sdram.failure is None else [sdram.failure]),
         ]
+        self.texts = [f"\r\n{cause}\0".encode() for cause in causes]
         super().__init__(
             {
                 "hold": In(1),
@@ -70,13 +71,17 @@ class FlashedMemory(wiring.Component):
         wiring.connect(m, sdram.pads, wiring.flipped(self.pads))
         m.d.comb += [
             self.ready.eq(copier.done),
-            self.failed.eq(copier.failed),
+            self.failed.eq(copier.failed | self._sdram_failed),
             *(getattr(self.flash, name).eq(getattr(reader, name)) for name in ("clock", "cs", "copi")),
             reader.cipo.eq(self.flash.cipo),
         ]
         self._share_writes(m)
         self._answer(m)
         return m
+
+    @property
+    def _sdram_failed(self) -> Value:
+        return Const(0) if self.sdram.failure is None else self.sdram.failed
 
     def _share_writes(self, m: Module) -> None:
         """The copier's until it is done."""
@@ -104,8 +109,10 @@ class FlashedMemory(wiring.Component):
         taken, answered, axi_id = Signal(), Signal(), Signal()
         # Registers: the accelerator, to which reads go, may be far away.
         done, failed = Signal(), Signal()
-        m.d.sync += [done.eq(copier.done), failed.eq(copier.failed)]
-        with m.If(copier.damaged):
+        m.d.sync += [done.eq(copier.done), failed.eq(self.failed)]
+        with m.If(self._sdram_failed):
+            m.d.comb += begin.eq(len(self.texts[0] + self.texts[1]))
+        with m.Elif(copier.damaged):
             m.d.comb += begin.eq(len(self.texts[0]))
         m.d.comb += character.addr.eq(place)
         for name, member in to.signature.members.items():

@@ -33,6 +33,7 @@ def test_console_says_what_the_golden_machine_says(verilog: str, tmp_path: Path)
 
 
 def test_chip_that_cannot_be_read(verilog: str) -> None:
-    """Nothing is said, since nothing can be written; a light says so."""
+    """The console says so, whatever is in the flash."""
     file = MAGIC + (256).to_bytes(4, "little") + bytes(4) + bytes(256)
-    run(BOARD, BENCH, verilog, "deaf", arrival=(12, 12), file=file.hex())
+    greeting = "\r\nDDR3 cannot be read: switch the board off and on"
+    run(BOARD, BENCH, verilog, "deaf", arrival=(12, 12), file=file.hex(), bytes=len(file), greeting=greeting)
