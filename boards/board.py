@@ -27,15 +27,13 @@ WIDE_MEMORIES = (
 SPARE_MEMORIES = (
     *WIDE_MEMORIES,
     ("*.tail", "exponents", "block"),
-    ("*.program", "words", "block"),
-    ("*.activations", "bank_*", "block"),
     ("*.attention.unit", "probabilities_*", "block"),
-    ("*.merger.buffer", "*", "block"),
-    ("*.quantizer", "ring", "block"),
-    ("*.quantizer_0", "ring", "block"),
     ("*.rope", "table", "block"),
 )
-"""More of them, where block RAM holds no model: it takes what would be as much LUT RAM."""
+"""More of them, where block RAM holds no model: it takes what would be as much LUT RAM.
+
+Not all that it could: to a word of 256 bits in a row of block RAMs lead longer wires than to one in LUTs beside its users.
+"""
 
 
 @dataclass(frozen=True)

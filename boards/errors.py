@@ -6,7 +6,15 @@ class SynthesisError(RuntimeError):
 
 
 class RoutingError(SynthesisError):
-    """nextpnr finds no ways for all wires of a placement; those of another one it may find."""
+    """A placement that nextpnr does not route, or that is not worth routing; with another one it may be different.
+
+    Attributes:
+        fmax_mhz: what the slowest clock would reach by its estimate; 0 where that is not why.
+    """
+
+    def __init__(self, message: str, fmax_mhz: float = 0.0) -> None:
+        super().__init__(message)
+        self.fmax_mhz = fmax_mhz
 
 
 class BoardError(RuntimeError):

@@ -210,6 +210,7 @@ def place(
     tick: Callable[[str], None],
     *,
     settings: Mapping[str, str] | None = None,
+    promise: float = 0.0,
 ) -> None:
     """Place and route a netlist in `folder`, into which clocks and slowest path are written as `RESULT`.
 
@@ -217,9 +218,11 @@ def place(
         mapped: what `synthesized` gives.
         files: by name, what the arguments name.
         settings: of nextpnr, those that are no arguments: it takes them from the netlist.
+        promise: as `run_nextpnr` has it.
 
     Raises:
         SynthesisError: nextpnr refuses the design.
+        RoutingError: this placement of it.
     """
     design = json.loads(gzip.decompress((mapped / NETLIST).read_bytes()))
     module = design["modules"][TOP]
@@ -231,7 +234,7 @@ def place(
     netlist.write_text(json.dumps(design))
     for name, content in files.items():
         (folder / name).write_text(content)
-    run_nextpnr(placement.package, [*placement.arguments, *arguments], folder, tick)
+    run_nextpnr(placement.package, [*placement.arguments, *arguments], folder, tick, promise=promise)
     netlist.unlink()  # most of the size, and kept beside the cells
     clocks, path = read_timing(json.loads((folder / "report.json").read_text()), Netlist(module))
     result = {"clocks": clocks, "critical_path": None if path is None else asdict(path)}

