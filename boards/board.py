@@ -32,7 +32,7 @@ SPARE_MEMORIES = (
 )
 """More of them, where block RAM holds no model: it takes what would be as much LUT RAM.
 
-Not all that it could: to a word of 256 bits in a row of block RAMs lead longer wires than to one in LUTs beside its users.
+Not all that it could: wires to a word of 256 bits in a row of block RAMs are longer than to one in LUTs.
 """
 
 
