@@ -16,7 +16,8 @@ class Trellis:
     """ECP5: ecpbram and ecppack of Project Trellis, and nextpnr for a design that fills a device.
 
     With nextpnr's own placer and router wires are a quarter longer there, and the router is not done within hours; a
-    wire may leave the box around its ends by 15 tiles and not by 3, the way out of a crowded place (docs/boards.md).
+    wire may leave the box around its ends by 15 tiles and not by 3, the way out of a crowded place; and wires whose
+    detours make them too slow are routed again (docs/boards.md).
     """
 
     constraints, text, bitstream = "lpf", "config", "bit"
@@ -25,6 +26,7 @@ class Trellis:
         "static",
         "--router",
         "router2",
+        "--tmg-ripup",
         "--lpf",
         "pins.lpf",
         "--textcfg",
