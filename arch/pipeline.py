@@ -69,7 +69,9 @@ ACCUMULATE: Unit = (
 )
 ISSUE: Unit = ({"choose": 3, "compare": 4.7},)
 FACTOR: Unit = ({"distance": 3, "shift": 4.7},)
-UNITS = (FLOAT_ADD, FIXED_TO_FLOAT, DOT, ACCUMULATE, ISSUE, FACTOR)
+BEGIN: Unit = ({"read": 3, "begin": 4.7},)
+ASK: Unit = ({"single": 3, "ask": 4.7},)
+UNITS = (FLOAT_ADD, FIXED_TO_FLOAT, DOT, ACCUMULATE, ISSUE, FACTOR, BEGIN, ASK)
 
 
 @dataclass(frozen=True)
@@ -97,12 +99,14 @@ class Registers:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Registers of the matrix engine's parts and of the vector unit's datapath; other units have those of `SHALLOW`.
+    """Registers of the matrix engine's parts, the vector unit's datapath, and where stream and sequencer decide; the
+    attention unit, the embedding and what is around engine and datapath have those of `SHALLOW`.
 
     Attributes:
         add, to_float: of `FloatAdd` and `FixedToFloat`. dot: of `DotArray`. accumulate: of `AccumulatorArray`, before
             its addition. issue: of the engine, before a micro-op issues. factor: of `ActivationFactor`, before its
-            table.
+            table. begin: of the sequencer's queues, before an instruction begins.
+        ask: of the stream's reader, before it asks: a skid buffer, which stands before `single` without it.
         block_ram: whether the accumulators are in block RAM, or in LUTs.
     """
 
@@ -112,6 +116,8 @@ class Pipeline:
     accumulate: Registers
     issue: Registers
     factor: Registers
+    begin: Registers
+    ask: Registers
     block_ram: bool
 
     @property
@@ -143,6 +149,8 @@ def _pipeline(levels: float, *, block_ram: bool) -> Pipeline:
         accumulate=registers(ACCUMULATE, levels),
         issue=registers(ISSUE, levels),
         factor=registers(FACTOR, levels),
+        begin=registers(BEGIN, levels),
+        ask=registers(ASK, levels),
         block_ram=block_ram,
     )
 

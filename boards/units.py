@@ -111,7 +111,7 @@ UNITS: dict[str, Unit] = {
     "top_k": Unit(
         "matrix.top_k", "TopK", lambda i: {"depth": i.config.control.top_k, "at_once": 2}, ("control.top_k",)
     ),
-    "matrix": Unit("matrix.unit", "MatrixUnit", _interfaces, ("array.channels", "array.rows")),
+    "matrix": Unit("matrix.unit", "MatrixUnit", _interfaces, ("array.channels", "array.rows"), pipelined=True),
     "norm": Unit(
         "vector.statistics", "RowStatistics", lambda i: {"lanes": i.lanes, **_multiplier(i)}, ("vector.lanes",)
     ),
@@ -135,14 +135,14 @@ UNITS: dict[str, Unit] = {
     "page_writer": Unit("cache.page_writer", "PageWriter", _interfaces, ("vector.lanes",)),
     "row_reader": Unit("rows.reader", "RowReader", _interfaces),
     "row_writer": Unit("rows.writer", "RowWriter", _interfaces),
-    "reader": Unit("stream.reader", "Reader", _config, ("bus.outstanding",)),
+    "reader": Unit("stream.reader", "Reader", _config, ("bus.outstanding",), pipelined=True),
     "prefetcher": Unit("stream.prefetcher", "Prefetcher", _config, ("bus.burst_beats",)),
     "payload_fifo": Unit("stream.fifo", "PayloadFifo", _config, ("stream.fifo_beats",)),
     "scale_fifo": Unit("stream.fifo", "ScaleFifo", _config, ("stream.scale_fifo_beats",)),
-    "stream": Unit("stream.unit", "StreamUnit", _config, ("stream.fifo_beats",)),
+    "stream": Unit("stream.unit", "StreamUnit", _config, ("stream.fifo_beats",), pipelined=True),
     "embedding": Unit("embedding", "Embedding", _config),
     "registers": Unit("control.registers", "RegisterBlock", _nothing),
-    "sequencer": Unit("control.sequencer", "Sequencer", _config, ("control.program_words",)),
+    "sequencer": Unit("control.sequencer", "Sequencer", _config, ("control.program_words",), pipelined=True),
     "job_start": Unit("control.start", "JobStart", _config),
     "instruction_memory": Unit("control.memories", "InstructionMemory", _config, ("control.program_words",)),
     "token_memory": Unit("control.memories", "TokenMemory", _config),

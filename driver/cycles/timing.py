@@ -71,6 +71,7 @@ class Timing:
         result: in the vector unit, from a word's address to the quantizer, less one, by what happens to it.
         tree: from the last word of a block to the sum of its 32. total: from there to the sum of the row.
         add: of the datapath's adders. factor: of SILU and GELU. sine: from a phase to its sine and cosine.
+        begin: from an instruction's way into an empty queue to its begin.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -86,6 +87,7 @@ class Timing:
         minimum = any(f.has_minimum for f in self.derived.formats)
         pipeline = self.derived.pipeline
         self.add = pipeline.add.latency
+        self.begin = pipeline.begin.latency
         self.sine = POLYNOMIAL + 1 + pipeline.to_float.latency
         self.factor = pipeline.factor.latency + self.sine
         self.result = {

@@ -252,7 +252,7 @@ class Walk:
         handed = max(self._now + 4, queue.begun[-QUEUE_DEPTH] + 1)
         self._now = handed + 1
         beside = Flag.BESIDE in instruction.flags
-        begin = max(handed + 1, chunk.done[-2 if beside else -1] + 1)
+        begin = max(handed + self.timing.begin, chunk.done[-2 if beside else -1] + 1)
         matrix = instruction.opcode == Opcode.MATMUL
         joins = matrix and queue.matrix
         begin = max(begin, queue.done[-2 if joins else -1] + 1)

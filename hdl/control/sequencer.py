@@ -7,7 +7,7 @@ from amaranth import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ...arch.config import AcceleratorConfig
+from ...arch.config import AcceleratorConfig, derive
 from ...arch.isa import Flag, Opcode, Status
 from ..interfaces import COMMAND, FAULT, INSTRUCTION, flag, read_port
 from .decode import UNITS, InstructionCheck
@@ -95,7 +95,8 @@ class Sequencer(wiring.Component):
                 ports[f"{unit}_done"] = In(1)
         for name in QUEUES:
             ports[f"chunk_{name}"] = Out(1)
-        self.queues = {name: IssueQueue(units) for name, units in QUEUES.items()}
+        registers = derive(config).pipeline.begin
+        self.queues = {name: IssueQueue(units, registers=registers) for name, units in QUEUES.items()}
         super().__init__(ports)
 
     @property

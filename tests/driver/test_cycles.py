@@ -18,6 +18,7 @@ from celosia.hdl.arithmetic.fixed import FixedToFloat, FloatToFixed
 from celosia.hdl.arithmetic.multiply import FloatMultiply
 from celosia.hdl.arithmetic.polynomial import TablePolynomial
 from celosia.hdl.arithmetic.reciprocal import Reciprocal, ReciprocalSqrt
+from celosia.hdl.control.sequencer import Sequencer
 from celosia.hdl.interfaces import Interfaces
 from celosia.hdl.matrix import writer
 from celosia.hdl.matrix.engine import Engine
@@ -102,6 +103,7 @@ def test_sizes_are_those_of_the_hardware(config: AcceleratorConfig) -> None:
     assert of_config.result == {way: datapath.times.result[Operation[name]] for way, name in ways.items()}
     assert 3 + of_config.add + timing.MULTIPLY == 1 + datapath.times.statistic[Operation.CENTRE_AND_SQUARE]
     assert of_config.sine == rope.sine_cosine.latency
+    assert {of_config.begin} == {queue.registers.latency for queue in Sequencer(config).queues.values()}
     assert stream.Stream(config, 32).burst == longest_burst(config)
 
 

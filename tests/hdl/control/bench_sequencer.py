@@ -161,6 +161,18 @@ async def works_on_both_chunks_at_once(dut: Any) -> None:
 
 
 @cocotb.test()
+async def begins_in_its_cycle(dut: Any) -> None:
+    """An instruction waits for a register of its empty queue, and for none when the one before is done."""
+    around = await machine(dut, stall=0.0)
+    around.random.choice = lambda _: 100
+    start, vector = around.bench.cycle, Instruction(Opcode.NORM, n=32, k=1)
+    await around.run([vector] * 3 + [Instruction(Opcode.END)], Job(sequence=0, position=0, count=1, steps=0))
+    first, second, third = around.commands["vector"]
+    assert first.start - start == 11 + derive(around.config).pipeline.begin.latency
+    assert second.start - first.end == third.start - second.end == 3
+
+
+@cocotb.test()
 async def ends_with_the_text(dut: Any) -> None:
     around = await machine(dut)
     program, _ = random_program(around.config, around.bench.random)
