@@ -107,7 +107,7 @@ UNITS: dict[str, Unit] = {
     ),
     "engine": Unit("matrix.engine", "Engine", _interfaces, ("array.channels", "array.rows"), pipelined=True),
     "matmul_sequencer": Unit("matrix.sequencer", "MatmulSequencer", _interfaces),
-    "writer": Unit("matrix.writer", "ResultWriter", _interfaces, ("array.channels", "vector.lanes")),
+    "writer": Unit("matrix.writer", "ResultWriter", _interfaces, ("array.channels", "vector.lanes"), pipelined=True),
     "top_k": Unit(
         "matrix.top_k", "TopK", lambda i: {"depth": i.config.control.top_k, "at_once": 2}, ("control.top_k",)
     ),
