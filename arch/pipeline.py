@@ -70,8 +70,9 @@ ACCUMULATE: Unit = (
 ISSUE: Unit = ({"choose": 3, "compare": 4.7},)
 FACTOR: Unit = ({"distance": 3, "shift": 4.7},)
 BEGIN: Unit = ({"read": 3, "begin": 4.7},)
+SETTLE: Unit = ({"compare": 3, "decide": 4.7},)
 ASK: Unit = ({"single": 3, "ask": 4.7},)
-UNITS = (FLOAT_ADD, FIXED_TO_FLOAT, DOT, ACCUMULATE, ISSUE, FACTOR, BEGIN, ASK)
+UNITS = (FLOAT_ADD, FIXED_TO_FLOAT, DOT, ACCUMULATE, ISSUE, FACTOR, BEGIN, SETTLE, ASK)
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ class Pipeline:
         add, to_float: of `FloatAdd` and `FixedToFloat`. dot: of `DotArray`. accumulate: of `AccumulatorArray`, before
             its addition. issue: of the engine, before a micro-op issues. factor: of `ActivationFactor`, before its
             table. begin: of the sequencer's queues, before an instruction begins.
+        settle: of the sequencer, before it knows that all is done.
         ask: of the stream's reader, before it asks: a skid buffer, which stands before `single` without it.
         block_ram: whether the accumulators are in block RAM, or in LUTs.
     """
@@ -117,6 +119,7 @@ class Pipeline:
     issue: Registers
     factor: Registers
     begin: Registers
+    settle: Registers
     ask: Registers
     block_ram: bool
 
@@ -150,6 +153,7 @@ def _pipeline(levels: float, *, block_ram: bool) -> Pipeline:
         issue=registers(ISSUE, levels),
         factor=registers(FACTOR, levels),
         begin=registers(BEGIN, levels),
+        settle=registers(SETTLE, levels),
         ask=registers(ASK, levels),
         block_ram=block_ram,
     )

@@ -69,7 +69,7 @@ class Timing:
         tree: from the last word of a block to the sum of its 32. total: from there to the sum of the row.
         add: of the datapath's adders. factor: of SILU and GELU. sine: from a phase to its sine and cosine.
         write: from a step of a product's writer to its write, without bias and residual, with one of them, with both.
-        begin: from an instruction's way into an empty queue to its begin.
+        begin: from an instruction's way into an empty queue to its begin. settle: from when all is done to a sample.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -86,7 +86,7 @@ class Timing:
         pipeline = self.derived.pipeline
         self.add = pipeline.add.latency
         self.write = 1, 3 + self.add, 3 + 2 * self.add
-        self.begin = pipeline.begin.latency
+        self.begin, self.settle = pipeline.begin.latency, pipeline.settle.latency
         self.sine = POLYNOMIAL + 1 + pipeline.to_float.latency
         self.factor = pipeline.factor.latency + self.sine
         self.result = {

@@ -161,15 +161,19 @@ async def works_on_both_chunks_at_once(dut: Any) -> None:
 
 
 @cocotb.test()
-async def begins_in_its_cycle(dut: Any) -> None:
-    """An instruction waits for a register of its empty queue, and for none when the one before is done."""
+async def takes_as_long_as_its_registers(dut: Any) -> None:
+    """An instruction waits for a register of its empty queue, and for none when the one before is done; SAMPLE for one
+    that says that all are done."""
     around = await machine(dut, stall=0.0)
     around.random.choice = lambda _: 100
+    pipeline = derive(around.config).pipeline
     start, vector = around.bench.cycle, Instruction(Opcode.NORM, n=32, k=1)
-    await around.run([vector] * 3 + [Instruction(Opcode.END)], Job(sequence=0, position=0, count=1, steps=0))
+    program = [*[vector] * 3, Instruction(Opcode.SAMPLE), Instruction(Opcode.END)]
+    await around.run(program, Job(sequence=0, position=0, count=1, steps=1))
     first, second, third = around.commands["vector"]
-    assert first.start - start == 11 + derive(around.config).pipeline.begin.latency
+    assert first.start - start == 11 + pipeline.begin.latency
     assert second.start - first.end == third.start - second.end == 3
+    assert around.samples[0].cycle - third.end == pipeline.settle.latency
 
 
 @cocotb.test()
