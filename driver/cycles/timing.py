@@ -68,7 +68,7 @@ class Timing:
         result: in the vector unit, from a word's address to the quantizer, less one, by what happens to it.
         tree: from the last word of a block to the sum of its 32. total: from there to the sum of the row.
         add: of the datapath's adders. factor: of SILU and GELU. sine: from a phase to its sine and cosine.
-        write: from a step of a product's writer to its write, without bias and residual, with one of them, with both.
+        write: from a step of a product's writer to its `done`, without bias and residual, with one of them, with both.
         begin: from an instruction's way into an empty queue to its begin. settle: from when all is done to a sample.
     """
 
@@ -85,7 +85,7 @@ class Timing:
         minimum = any(f.has_minimum for f in self.derived.formats)
         pipeline = self.derived.pipeline
         self.add = pipeline.add.latency
-        self.write = 1, 3 + self.add, 3 + 2 * self.add
+        self.write = tuple(pipeline.finish.latency + cycles for cycles in (0, 2 + self.add, 2 + 2 * self.add))
         self.begin, self.settle = pipeline.begin.latency, pipeline.settle.latency
         self.sine = POLYNOMIAL + 1 + pipeline.to_float.latency
         self.factor = pipeline.factor.latency + self.sine
@@ -188,7 +188,7 @@ class Timing:
         )
 
     def _write(self, instruction: Instruction) -> int:
-        """From a step of the writer to its write."""
+        """From a step of the writer to its `done`."""
         flags = instruction.flags
         sums = (Flag.BIAS in flags) + (flags & (Flag.RESIDUAL | Flag.TOP_K) == Flag.RESIDUAL)
         return self.write[sums]

@@ -22,7 +22,8 @@ class ResultWriter(wiring.Component):
     cycle, so a result takes as many cycles as it has rows below `rows`, times C/V if that is more than 1. With TOP_K
     a step moves two channels, or one if there are no more. Nothing stalls behind the input. A step passes the adders
     that its command needs: `PLAIN` cycles from a step to its write without any, `one_sum` with a bias or a residual,
-    `two_sums` with both. `done` comes with the last write; with TOP_K when the last candidate is sorted in.
+    `two_sums` with both. `done` comes with the last write, with TOP_K when the last candidate is sorted in, or
+    `done_after` cycles later.
 
     Commands may follow each other without waiting for `done` if they are `alike`.
 
@@ -51,6 +52,8 @@ class ResultWriter(wiring.Component):
         Candidates of a step, 1 or 2.
     one_sum, two_sums : int
         Cycles from a step to its write with one addition and with two; the config's clock says how long one takes.
+    done_after : int
+        0, or 1 where the clock leaves no time in the last write's cycle.
     """
 
     def __init__(self, interfaces: Interfaces) -> None:
@@ -59,6 +62,7 @@ class ResultWriter(wiring.Component):
         self.parts = max(1, interfaces.channels // interfaces.lanes)
         self.at_once = min(2, self.width)
         self.registers = interfaces.derived.pipeline.add
+        self.done_after = interfaces.derived.pipeline.finish.latency - 1
         self.one_sum = PLAIN + 2 + self.registers.latency
         self.two_sums = self.one_sum + self.registers.latency
         super().__init__(
@@ -267,7 +271,8 @@ class ResultWriter(wiring.Component):
                 candidate.id.eq(step.id + number),
             ]
         sorted_in = delay_valid(m, leaving & step.end & ~step.write, top_k_latency(self.at_once), name="sorted_in")
-        m.d.comb += self.done.eq(((leaving & step.end & step.write) | sorted_in) & ~self.clear)
+        finished = (leaving & step.end & step.write) | sorted_in
+        m.d["sync" if self.done_after else "comb"] += self.done.eq(finished & ~self.clear)
 
 
 def _word(m: Module, words: Value, index: Value, width: int, *, name: str) -> Value:
