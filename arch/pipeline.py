@@ -102,8 +102,8 @@ class Registers:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Registers of the matrix engine's parts, the vector unit's datapath, and where stream and sequencer decide; the
-    attention unit, the embedding and what is around engine and datapath have those of `SHALLOW`.
+    """Registers of the matrix unit's parts, the vector unit's datapath, and where stream and sequencer decide; all else
+    has those of `SHALLOW`.
 
     Attributes:
         add, to_float: of `FloatAdd` and `FixedToFloat`. dot: of `DotArray`. accumulate: of `AccumulatorArray`, before
