@@ -145,8 +145,8 @@ class Control:
         program_words: instructions (32 bytes each) in the instruction memory, 16 to 128.
         top_k: candidates returned per step, 1 to 64.
         clock_mhz: clock that figures in seconds assume, and with `family` the one that pipelines are made for.
-        family: of FPGAs on which `clock_mhz` is the goal that matrix engine and vector datapath are pipelined for,
-            ecp5; any: no goal, and the least registers.
+        family: of FPGAs on which `clock_mhz` is the goal that matrix unit, vector datapath, stream and sequencer are
+            pipelined for, ecp5; any: no goal, and the least registers.
     """
 
     program_words: int = 64
@@ -249,7 +249,7 @@ class Derived:
         accumulators: accumulator entries, each rows x channels float32.
         formats: enabled weight formats.
         macs: multiply-accumulates per cycle.
-        pipeline: registers of the matrix engine and the vector datapath.
+        pipeline: registers of the matrix unit, the vector datapath, stream and sequencer.
         softmax_quantizers: blocks of V against which a row's probabilities are quantized at once: 2 where one would
             hold up the array, which takes 2 x KB x 32 / C cycles for R rows of a page, K and V, and a quantizer
             KB x 32 / V for each row. A block a cycle, with V = 32, is what the memory takes.

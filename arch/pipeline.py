@@ -69,7 +69,12 @@ ACCUMULATE: Unit = (
 )
 ISSUE: Unit = ({"choose": 3, "compare": 4.7},)
 FACTOR: Unit = ({"distance": 3, "shift": 4.7},)
-UNITS = (FLOAT_ADD, FIXED_TO_FLOAT, DOT, ACCUMULATE, ISSUE, FACTOR)
+INSERT: Unit = ({"compare": 3.5, "insert": 4.2},)
+FINISH: Unit = ({"choose": 3, "finish": 4.7},)
+BEGIN: Unit = ({"read": 3, "begin": 4.7},)
+SETTLE: Unit = ({"compare": 3, "decide": 4.7},)
+ASK: Unit = ({"single": 3, "ask": 4.7},)
+UNITS = (FLOAT_ADD, FIXED_TO_FLOAT, DOT, ACCUMULATE, ISSUE, FACTOR, INSERT, FINISH, BEGIN, SETTLE, ASK)
 
 
 @dataclass(frozen=True)
@@ -97,12 +102,17 @@ class Registers:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Registers of the matrix engine's parts and of the vector unit's datapath; other units have those of `SHALLOW`.
+    """Registers of the matrix unit's parts, the vector unit's datapath, and where stream and sequencer decide; all else
+    has those of `SHALLOW`.
 
     Attributes:
         add, to_float: of `FloatAdd` and `FixedToFloat`. dot: of `DotArray`. accumulate: of `AccumulatorArray`, before
             its addition. issue: of the engine, before a micro-op issues. factor: of `ActivationFactor`, before its
-            table.
+            table. insert: of `TopK`, between compare and move. finish: of the products' writer, before it says that one
+            is written.
+        begin: of the sequencer's queues, before an instruction begins. settle: of the sequencer, before it knows that
+            all are done. ask: of the stream's reader, before it asks: a skid buffer, which stands before `single`
+            without it.
         block_ram: whether the accumulators are in block RAM, or in LUTs.
     """
 
@@ -112,6 +122,11 @@ class Pipeline:
     accumulate: Registers
     issue: Registers
     factor: Registers
+    insert: Registers
+    finish: Registers
+    begin: Registers
+    settle: Registers
+    ask: Registers
     block_ram: bool
 
     @property
@@ -143,6 +158,11 @@ def _pipeline(levels: float, *, block_ram: bool) -> Pipeline:
         accumulate=registers(ACCUMULATE, levels),
         issue=registers(ISSUE, levels),
         factor=registers(FACTOR, levels),
+        insert=registers(INSERT, levels),
+        finish=registers(FINISH, levels),
+        begin=registers(BEGIN, levels),
+        settle=registers(SETTLE, levels),
+        ask=registers(ASK, levels),
         block_ram=block_ram,
     )
 

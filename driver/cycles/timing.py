@@ -23,9 +23,6 @@ LEAD = 5
 TREE_LEVELS = 5
 """Additions from a float to the sum of its block of 32."""
 
-PLAIN, ONE_SUM, TWO_SUMS = 1, 3 + ADD, 3 + 2 * ADD
-"""Cycles from a step of a product's writer to its write: without bias and residual, with one of them, with both."""
-
 CANDIDATES = 2
 """Of a step of the writer for the top-k unit, if a tile and a word have so many channels."""
 
@@ -71,6 +68,9 @@ class Timing:
         result: in the vector unit, from a word's address to the quantizer, less one, by what happens to it.
         tree: from the last word of a block to the sum of its 32. total: from there to the sum of the row.
         add: of the datapath's adders. factor: of SILU and GELU. sine: from a phase to its sine and cosine.
+        write: from a step of a product's writer to its `done`, without bias and residual, with one of them, with both.
+        insert: in the top-k unit, from a sorted candidate to its place.
+        begin: from an instruction's way into an empty queue to its begin. settle: from when all is done to a sample.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -86,6 +86,9 @@ class Timing:
         minimum = any(f.has_minimum for f in self.derived.formats)
         pipeline = self.derived.pipeline
         self.add = pipeline.add.latency
+        self.write = tuple(pipeline.finish.latency + cycles for cycles in (0, 2 + self.add, 2 + 2 * self.add))
+        self.insert = pipeline.insert.latency
+        self.begin, self.settle = pipeline.begin.latency, pipeline.settle.latency
         self.sine = POLYNOMIAL + 1 + pipeline.to_float.latency
         self.factor = pipeline.factor.latency + self.sine
         self.result = {
@@ -179,19 +182,18 @@ class Timing:
             cycles=before * whole + last,
             first=(instruction.k - 1) * (step if before else last_step),
             late=max(ceil_div(written, row_groups), waits + width * written - burst + 1),
-            write=self._write(instruction) + (1 + at_once if top_k else 0),
+            write=self._write(instruction) + (at_once + self.insert if top_k else 0),
             writing=groups * written,
             queued=min(groups * written, self.derived.accumulators * written // row_groups),
             reuse=row_groups - 1,
             macs=groups * row_groups * instruction.k * self._useful(count),
         )
 
-    @staticmethod
-    def _write(instruction: Instruction) -> int:
-        """From a step of the writer to its write."""
+    def _write(self, instruction: Instruction) -> int:
+        """From a step of the writer to its `done`."""
         flags = instruction.flags
         sums = (Flag.BIAS in flags) + (flags & (Flag.RESIDUAL | Flag.TOP_K) == Flag.RESIDUAL)
-        return (PLAIN, ONE_SUM, TWO_SUMS)[sums]
+        return self.write[sums]
 
     def _useful(self, rows: int) -> int:
         """Multiply-accumulates of a micro-op, on average."""

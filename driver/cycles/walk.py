@@ -151,7 +151,7 @@ class Walk:
         self._passes = list(passes(self.config, job))
         for index, item in enumerate(self._passes):
             self._pass(index, item)
-        self.ended = max(self._now, self._finished(), self._writer)
+        self.ended = max(self._now, self._finished() + self.timing.settle - 1, self._writer)
 
     def _load(self) -> float:
         """From the doorbell to the first pass: pages are looked up, the program is loaded."""
@@ -196,7 +196,7 @@ class Walk:
                 before = self._snapshot()
                 counter, layer = (body, layer) if left else (counter, 0)
             elif instruction.opcode == Opcode.SAMPLE:
-                self._now = max(self._now + 4, self._finished() + 1)
+                self._now = max(self._now + 4, self._finished() + self.timing.settle)
                 self.sampled.append(self._now)
                 self._now += 1
             elif instruction.opcode == Opcode.END:
@@ -252,7 +252,7 @@ class Walk:
         handed = max(self._now + 4, queue.begun[-QUEUE_DEPTH] + 1)
         self._now = handed + 1
         beside = Flag.BESIDE in instruction.flags
-        begin = max(handed + 1, chunk.done[-2 if beside else -1] + 1)
+        begin = max(handed + self.timing.begin, chunk.done[-2 if beside else -1] + 1)
         matrix = instruction.opcode == Opcode.MATMUL
         joins = matrix and queue.matrix
         begin = max(begin, queue.done[-2 if joins else -1] + 1)

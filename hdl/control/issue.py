@@ -7,6 +7,7 @@ from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...arch.isa import Flag
+from ...arch.pipeline import SHALLOW, Registers
 from ..interfaces import COMMAND, flag
 from .decode import UNITS
 
@@ -43,6 +44,8 @@ class IssueQueue(wiring.Component):
 
     Parameters:
         units: names, of `UNITS`; the last one that an instruction needs says when it is done.
+        registers: where they stand, `arch.pipeline.BEGIN`; with one more an instruction stands in a register before it
+            begins, a cycle later if it finds its queue empty.
 
     Members:
         i : In(stream(QUEUED)).
@@ -56,8 +59,9 @@ class IssueQueue(wiring.Component):
         working: Signal(RUNNING), of two that run the one whose work its unit does now; for the trace.
     """
 
-    def __init__(self, units: Sequence[str]) -> None:
+    def __init__(self, units: Sequence[str], *, registers: Registers = SHALLOW.begin) -> None:
         self.units = tuple(units)
+        self.registers = registers
         ports: dict[str, object] = {
             "i": In(stream.Signature(QUEUED)),
             "finished": In(data.ArrayLayout(NUMBER_BITS, 2)),
@@ -75,7 +79,8 @@ class IssueQueue(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.queue = queue = fifo.SyncFIFO(width=QUEUED.size, depth=DEPTH)
+        buffer = fifo.SyncFIFOBuffered if self.registers.latency > 1 else fifo.SyncFIFO
+        m.submodules.queue = queue = buffer(width=QUEUED.size, depth=DEPTH)
         head = Signal(QUEUED)
         begun = Signal(RUNNING)
         newest = Signal(RUNNING)

@@ -7,7 +7,7 @@ from amaranth import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ...arch.config import AcceleratorConfig
+from ...arch.config import AcceleratorConfig, derive
 from ...arch.isa import Flag, Opcode, Status
 from ..interfaces import COMMAND, FAULT, INSTRUCTION, flag, read_port
 from .decode import UNITS, InstructionCheck
@@ -35,7 +35,8 @@ class Sequencer(wiring.Component):
     Instructions of one chunk begin one after the other, with BESIDE while one of those before is not done; those of
     different chunks side by side. They are handed out in program order, one every five cycles, ahead of their turn;
     three cycles from one unit's `done` to the next unit's command. An APPEND is done when its blocks are in the tail
-    buffer; a job ends when their bytes are in memory.
+    buffer; a job ends when their bytes are in memory. The config's clock says how late the sequencer knows that all is
+    done, for SAMPLE and END (`arch.pipeline.SETTLE`).
 
     Members:
         start : In(1), pulse: run `job`, taken now, with `length` instructions (already loaded).
@@ -95,7 +96,8 @@ class Sequencer(wiring.Component):
                 ports[f"{unit}_done"] = In(1)
         for name in QUEUES:
             ports[f"chunk_{name}"] = Out(1)
-        self.queues = {name: IssueQueue(units) for name, units in QUEUES.items()}
+        self.pipeline = derive(config).pipeline
+        self.queues = {name: IssueQueue(units, registers=self.pipeline.begin) for name, units in QUEUES.items()}
         super().__init__(ports)
 
     @property
@@ -303,7 +305,8 @@ class Sequencer(wiring.Component):
             idle.append(finished[chunk] == handed_out[chunk])
         with m.If(self.clear):
             m.d.sync += [finished.eq(0), handed_out.eq(0)]
-        m.d.comb += settled.eq(idle[0] & idle[1])
+        # Late by a cycle it is right too: who asks has handed out nothing for some.
+        m.d["sync" if self.pipeline.settle.latency > 1 else "comb"] += settled.eq(idle[0] & idle[1])
         return hand_out, handed
 
     def _entry(self, m: Module, entry: data.View, handed_out: data.View) -> None:

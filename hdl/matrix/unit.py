@@ -22,7 +22,7 @@ class MatrixUnit(wiring.Component):
 
     A MATMUL is taken while the results of the one before are still written; two are inside at most, and done in their
     order. Its results are written right behind those if the writer finds both `alike`, otherwise when these are. The
-    first micro-op issues three cycles after the command, if the tile is there; `done` comes with the last write. With
+    first micro-op issues three cycles after the command, if the tile is there; `done` is the writer's. With
     LAST_ROW or TOP_K only row 0 is computed. Takes exactly the tiles of its instruction from the stream. Otherwise
     micro-ops, tiles and results are the attention unit's.
 
@@ -98,7 +98,11 @@ class MatrixUnit(wiring.Component):
         m.submodules.engine = engine = self.engine
         m.submodules.sequencer = sequencer = MatmulSequencer(self.interfaces)
         m.submodules.writer = writer = ResultWriter(self.interfaces)
-        m.submodules.top_k = top_k = TopK(depth=self.interfaces.config.control.top_k, at_once=writer.at_once)
+        m.submodules.top_k = top_k = TopK(
+            depth=self.interfaces.config.control.top_k,
+            at_once=writer.at_once,
+            registers=self.interfaces.derived.pipeline.insert,
+        )
         for name in ("am", "probabilities"):
             connect(m, flipped(getattr(self, name)), getattr(engine, name))
         for name in ("pm", "spm_read", "spm_write"):

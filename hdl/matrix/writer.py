@@ -12,9 +12,7 @@ from ..interfaces import COMMAND, Interfaces, flag, read_port, write_port
 from .top_k import candidates_layout, top_k_latency
 
 PLAIN = 1
-ONE_SUM = PLAIN + 2 + FloatAdd.latency
-TWO_SUMS = ONE_SUM + FloatAdd.latency
-"""Cycles from a step to its write: without an addition, with one, with two."""
+"""Cycles from a step to its write without an addition."""
 
 
 class ResultWriter(wiring.Component):
@@ -23,8 +21,9 @@ class ResultWriter(wiring.Component):
     A step moves min(C, V) channels of one row: to a whole word of the scratchpad, or to C lanes of it. One step a
     cycle, so a result takes as many cycles as it has rows below `rows`, times C/V if that is more than 1. With TOP_K
     a step moves two channels, or one if there are no more. Nothing stalls behind the input. A step passes the adders
-    that its command needs: `PLAIN` cycles from a step to its write without any, `ONE_SUM` with a bias or a residual,
-    `TWO_SUMS` with both. `done` comes with the last write; with TOP_K when the last candidate is sorted in.
+    that its command needs: `PLAIN` cycles from a step to its write without any, `one_sum` with a bias or a residual,
+    `two_sums` with both. `done` comes with the last write, with TOP_K when the last candidate is sorted in, or
+    `done_after` cycles later.
 
     Commands may follow each other without waiting for `done` if they are `alike`.
 
@@ -51,6 +50,10 @@ class ResultWriter(wiring.Component):
     ----------
     at_once : int
         Candidates of a step, 1 or 2.
+    one_sum, two_sums : int
+        Cycles from a step to its write with one addition and with two; the config's clock says how long one takes.
+    done_after : int
+        0, or 1 where the clock leaves no time in the last write's cycle.
     """
 
     def __init__(self, interfaces: Interfaces) -> None:
@@ -58,6 +61,10 @@ class ResultWriter(wiring.Component):
         self.width = min(interfaces.channels, interfaces.lanes)
         self.parts = max(1, interfaces.channels // interfaces.lanes)
         self.at_once = min(2, self.width)
+        self.registers = interfaces.derived.pipeline.add
+        self.done_after = interfaces.derived.pipeline.finish.latency - 1
+        self.one_sum = PLAIN + 2 + self.registers.latency
+        self.two_sums = self.one_sum + self.registers.latency
         super().__init__(
             {
                 "start": In(1),
@@ -92,14 +99,15 @@ class ResultWriter(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        one, two = self.one_sum, self.two_sums
         step = Signal(self.step)
         values = Signal(32 * self.width)
         self._steps(m, step, values)
 
         # Of the step that was taken so many cycles ago; `valid` leaves out the first of them.
-        valid = Signal(TWO_SUMS)
+        valid = Signal(two)
         stages = [step]
-        for cycle in range(1, TWO_SUMS + 1):
+        for cycle in range(1, two + 1):
             stage = Signal(self.step, name=f"step_{cycle}", reset_less=True)
             m.d.sync += stage.eq(stages[-1])
             stages.append(stage)
@@ -109,20 +117,20 @@ class ResultWriter(wiring.Component):
         # An operand is read two cycles before its sum: the bias, or the residual if there is none, for the first one.
         bias, residual, both = self._sums(m)
         first = valid[0] & residual & ~both
-        second = valid[ONE_SUM - 3] & both
+        second = valid[one - 3] & both
         m.d.comb += [
             self.pm.en.eq(valid[0] & bias),
             self.pm.address.eq(Mux(self.pm.en, stages[1].word, 0)),
             self.spm_read.en.eq(first | second),
-            self.spm_read.address.eq(Mux(first, stages[1].address, 0) | Mux(second, stages[ONE_SUM - 2].address, 0)),
+            self.spm_read.address.eq(Mux(first, stages[1].address, 0) | Mux(second, stages[one - 2].address, 0)),
         ]
         operand = Mux(bias, Value.cast(self.pm.data), 0) | Mux(residual & ~both, Value.cast(self.spm_read.data), 0)
         once, once_overflow = self._add(m, values_3, operand, stages[2].section, name="once")
         residuals = Value.cast(self.spm_read.data)
-        twice, twice_overflow = self._add(m, once, residuals, stages[ONE_SUM - 1].section, name="twice")
+        twice, twice_overflow = self._add(m, once, residuals, stages[one - 1].section, name="twice")
 
         # A step goes no further than it must: the next one may need other sums.
-        further = Signal(TWO_SUMS)
+        further = Signal(two)
         m.d.comb += further.eq(valid)
         m.d.sync += valid.eq(Mux(self.clear, 0, Cat(self.i.valid, further)))
         sums = Signal(32 * self.width)
@@ -130,15 +138,15 @@ class ResultWriter(wiring.Component):
         leaves = Signal(self.step)
         for chosen, cycle, result in (
             (~bias & ~residual, PLAIN, values_1),
-            (bias ^ residual, ONE_SUM, once),
-            (both, TWO_SUMS, twice),
+            (bias ^ residual, one, once),
+            (both, two, twice),
         ):
             with m.If(chosen):
                 m.d.comb += [sums.eq(result), leaving.eq(valid[cycle - 1]), leaves.eq(stages[cycle])]
                 m.d.comb += further[cycle - 1].eq(0)
         self._leave(m, leaves, leaving, sums)
         m.d.sync += self.overflow.eq(
-            (valid[ONE_SUM - 1] & once_overflow & (bias | residual)) | (valid[TWO_SUMS - 1] & twice_overflow & both)
+            (valid[one - 1] & once_overflow & (bias | residual)) | (valid[two - 1] & twice_overflow & both)
         )
         return m
 
@@ -233,7 +241,7 @@ class ResultWriter(wiring.Component):
         part = delay(m, part, 1, enable=C(1), name=f"{name}_operand")
         overflows = []
         for lane in range(self.width):
-            m.submodules[f"{name}_{lane}"] = add = FloatAdd()
+            m.submodules[f"{name}_{lane}"] = add = FloatAdd(registers=self.registers)
             m.d.comb += [
                 add.en.eq(1),
                 add.a.eq(values.word_select(lane, 32)),
@@ -262,8 +270,10 @@ class ResultWriter(wiring.Component):
                 candidate.value.eq(values.word_select(number, 32)),
                 candidate.id.eq(step.id + number),
             ]
-        sorted_in = delay_valid(m, leaving & step.end & ~step.write, top_k_latency(self.at_once), name="sorted_in")
-        m.d.comb += self.done.eq(((leaving & step.end & step.write) | sorted_in) & ~self.clear)
+        latency = top_k_latency(self.at_once, self.interfaces.derived.pipeline.insert)
+        sorted_in = delay_valid(m, leaving & step.end & ~step.write, latency, name="sorted_in")
+        finished = (leaving & step.end & step.write) | sorted_in
+        m.d["sync" if self.done_after else "comb"] += self.done.eq(finished & ~self.clear)
 
 
 def _word(m: Module, words: Value, index: Value, width: int, *, name: str) -> Value:

@@ -1,5 +1,7 @@
 """The AXI4 read master: long stream regions on id 0, auxiliary reads of a few beats on id 1."""
 
+from typing import Any
+
 from amaranth import Cat, Module, Mux, ResetInserter, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
@@ -132,11 +134,7 @@ class Reader(wiring.Component):
             m.d.sync += [size.eq(Mux(least < room, least, room)), sized.eq(1)]
         with m.If(axi.arready):
             m.d.sync += axi.arvalid.eq(0)
-        # Who asks at the auxiliary port must not wait for the decision within a cycle.
-        m.submodules.asked = asked = SkidBuffer(self.auxiliary.o_address.payload.shape())
-        connect(m, flipped(self.auxiliary.o_address), asked.i)
-        m.d.comb += asked.clear.eq(self.clear)
-        wanted = asked.o
+        wanted, single = self._asked(m)
         # Single beats are as many as reads may be, longer ones as long as there is room for a longest one.
         room_for_one = Signal(init=1)
         room_for_longest = Signal(init=1)
@@ -144,7 +142,7 @@ class Reader(wiring.Component):
             room_for_one.eq(next_held <= AUXILIARY_DEPTH - 1),
             room_for_longest.eq(next_held <= AUXILIARY_BEATS - AUXILIARY_BURST),
         ]
-        fitting = Mux(wanted.payload.beats == 1, room_for_one, room_for_longest)
+        fitting = Mux(single, room_for_one, room_for_longest)
         m.d.comb += wanted.ready.eq(free & fitting & ~self.clear)
         with m.If(wanted.valid & wanted.ready):
             m.d.comb += auxiliary.eq(wanted.payload.beats)
@@ -174,6 +172,26 @@ class Reader(wiring.Component):
         left_in_flight = scales_in_flight - Mux(last, landed, 0)
         m.d.sync += scales_in_flight.eq(Mux(burst != 0, left_in_flight + scales, left_in_flight))
         return burst, auxiliary
+
+    def _asked(self, m: Module) -> tuple[Any, Value]:
+        """The auxiliary read that is next, and whether it is of a single beat."""
+        port = self.auxiliary.o_address
+        layout = port.payload.shape()
+        early = "ask" in derive(self.config).pipeline.ask.before
+        if early:
+            layout = data.StructLayout({**layout.members, "single": 1})
+        # Who asks at the auxiliary port must not wait for the decision within a cycle.
+        m.submodules.asked = asked = SkidBuffer(layout)
+        if early:
+            m.d.comb += [
+                asked.i.valid.eq(port.valid),
+                asked.i.payload.eq(Cat(port.payload, port.payload.beats == 1)),
+                port.ready.eq(asked.i.ready),
+            ]
+        else:
+            connect(m, flipped(port), asked.i)
+        m.d.comb += asked.clear.eq(self.clear)
+        return asked.o, asked.o.payload.single if early else asked.o.payload.beats == 1
 
     def _remember(self, m: Module, asked: Value, burst: Value, auxiliary: Value, address: Value, last: Signal) -> Value:
         """Remember every burst until its last beat: its address, for error reports, and its scales; return those."""

@@ -18,9 +18,10 @@ from celosia.hdl.arithmetic.fixed import FixedToFloat, FloatToFixed
 from celosia.hdl.arithmetic.multiply import FloatMultiply
 from celosia.hdl.arithmetic.polynomial import TablePolynomial
 from celosia.hdl.arithmetic.reciprocal import Reciprocal, ReciprocalSqrt
+from celosia.hdl.control.sequencer import Sequencer
 from celosia.hdl.interfaces import Interfaces
-from celosia.hdl.matrix import writer
 from celosia.hdl.matrix.engine import Engine
+from celosia.hdl.matrix.writer import PLAIN, ResultWriter
 from celosia.hdl.stream import unit
 from celosia.hdl.stream.reader import longest_burst
 from celosia.hdl.vector.datapath import Datapath, Operation
@@ -81,7 +82,6 @@ def test_latencies_are_those_of_the_hardware() -> None:
     assert {name: getattr(timing, name) for name in blocks} == {name: block.latency for name, block in blocks.items()}
     assert RowStatistics.lead == timing.LEAD
     assert (stream.IN_TRANSIT, stream.MOST_REGIONS) == (unit.IN_TRANSIT, unit.MOST_REGIONS)
-    assert (timing.PLAIN, timing.ONE_SUM, timing.TWO_SUMS) == (writer.PLAIN, writer.ONE_SUM, writer.TWO_SUMS)
 
 
 FAST = replace(load_config("ecp5"), control=Control(family="ecp5", clock_mhz=150.0))
@@ -102,6 +102,10 @@ def test_sizes_are_those_of_the_hardware(config: AcceleratorConfig) -> None:
     assert of_config.result == {way: datapath.times.result[Operation[name]] for way, name in ways.items()}
     assert 3 + of_config.add + timing.MULTIPLY == 1 + datapath.times.statistic[Operation.CENTRE_AND_SQUARE]
     assert of_config.sine == rope.sine_cosine.latency
+    written = ResultWriter(Interfaces(config))
+    ways = PLAIN, written.one_sum, written.two_sums
+    assert of_config.write == tuple(cycles + written.done_after for cycles in ways)
+    assert {of_config.begin} == {queue.registers.latency for queue in Sequencer(config).queues.values()}
     assert stream.Stream(config, 32).burst == longest_burst(config)
 
 

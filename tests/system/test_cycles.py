@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from celosia.api import load
-from celosia.arch.config import AcceleratorConfig, load_config
+from celosia.arch.config import AcceleratorConfig, derive, load_config
 from celosia.arch.isa import Flag, Opcode
 from celosia.arch.model import WeightTensor
 from celosia.driver.compiler import CompiledModel, CompiledProgram, compile_model, compile_product
@@ -34,13 +34,14 @@ def measure(compiled: CompiledModel, jobs: Sequence[Job]) -> list[tuple[JobResul
     accelerator = RegisterAccelerator(device)
     accelerator.load(compiled)
     accelerator.open(0, tuple(range(PAGES)))
+    settle = derive(compiled.config).pipeline.settle.latency
     measured = []
     for job in jobs:
         result = accelerator.run(job)
         writes = list(device.writes())
-        # A token is sampled two cycles after the head that it comes from.
+        # A token is sampled two cycles after the head that it comes from, or three.
         head = min(w.cycle for w in writes if compiled.program[w.index].flags & Flag.TOP_K)
-        doorbell = head + 2 - result.cycles[0]
+        doorbell = head + 1 + settle - result.cycles[0]
         measured.append((result, [Retirement(w.index, w.layer, w.pass_index, w.cycle - doorbell) for w in writes]))
     device.close()
     return measured

@@ -161,6 +161,22 @@ async def works_on_both_chunks_at_once(dut: Any) -> None:
 
 
 @cocotb.test()
+async def takes_as_long_as_its_registers(dut: Any) -> None:
+    """An instruction waits for a register of its empty queue, and for none when the one before is done; SAMPLE for one
+    that says that all are done."""
+    around = await machine(dut, stall=0.0)
+    around.random.choice = lambda _: 100
+    pipeline = derive(around.config).pipeline
+    start, vector = around.bench.cycle, Instruction(Opcode.NORM, n=32, k=1)
+    program = [*[vector] * 3, Instruction(Opcode.SAMPLE), Instruction(Opcode.END)]
+    await around.run(program, Job(sequence=0, position=0, count=1, steps=1))
+    first, second, third = around.commands["vector"]
+    assert first.start - start == 11 + pipeline.begin.latency
+    assert second.start - first.end == third.start - second.end == 2
+    assert around.samples[0].cycle - third.end == pipeline.settle.latency
+
+
+@cocotb.test()
 async def ends_with_the_text(dut: Any) -> None:
     around = await machine(dut)
     program, _ = random_program(around.config, around.bench.random)

@@ -9,7 +9,7 @@ from tests.harness.runner import run_bench
 from tests.hdl.stream.configs import CONFIGS
 
 
-@pytest.mark.parametrize("config", ["w8", "w64"])
+@pytest.mark.parametrize("config", ["w8", "w64", "w8-100"])
 def test_sequencer(config: str) -> None:
     run_bench(
         Sequencer(CONFIGS[config]),

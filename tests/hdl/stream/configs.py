@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from celosia.arch.config import AcceleratorConfig, Array, Bus, Cache, Stream, Vector
+from dataclasses import replace
+
+from celosia.arch.config import AcceleratorConfig, Array, Bus, Cache, Control, Stream, Vector
 
 CONFIGS: dict[str, AcceleratorConfig] = {
     "w8": AcceleratorConfig(
@@ -27,4 +29,6 @@ CONFIGS: dict[str, AcceleratorConfig] = {
         stream=Stream(fifo_beats=128, scale_fifo_beats=32, attention_lag=3),
     ),
 }
-"""By name. w32 has the smallest FIFOs and bursts that do not fit them; w64 has passes of one chunk only."""
+CONFIGS["w8-100"] = replace(CONFIGS["w8"], control=Control(family="ecp5", clock_mhz=100.0))
+"""By name. w32 has the smallest FIFOs and bursts that do not fit them; w64 has passes of one chunk only; w8-100
+has registers for a clock."""
