@@ -101,7 +101,7 @@ class TopK(wiring.Component):
 
         keys, ids = map(list, zip(*(_place(str(i)) for i in range(self.depth)), strict=True))
         better = [Signal(self.depth, name=f"better_{number}") for number in range(self.at_once)]
-        moved = [(keys, keys, keys_in), (ids, ids, ids_in)]
+        moved: list[Moved] = [(keys, keys, keys_in), (ids, ids, ids_in)]
         if self.registers.latency > 1:
             moved, count = self._compare_ahead(m, better, keys, ids, keys_in, ids_in, count)
         with m.If(self.restart):
