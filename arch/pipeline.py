@@ -69,12 +69,11 @@ ACCUMULATE: Unit = (
 )
 ISSUE: Unit = ({"choose": 3, "compare": 4.7},)
 FACTOR: Unit = ({"distance": 3, "shift": 4.7},)
-INSERT: Unit = ({"compare": 3.5, "insert": 4.2},)
 FINISH: Unit = ({"choose": 3, "finish": 4.7},)
 BEGIN: Unit = ({"read": 3, "begin": 4.7},)
 SETTLE: Unit = ({"compare": 3, "decide": 4.7},)
 ASK: Unit = ({"single": 3, "ask": 4.7},)
-UNITS = (FLOAT_ADD, FIXED_TO_FLOAT, DOT, ACCUMULATE, ISSUE, FACTOR, INSERT, FINISH, BEGIN, SETTLE, ASK)
+UNITS = (FLOAT_ADD, FIXED_TO_FLOAT, DOT, ACCUMULATE, ISSUE, FACTOR, FINISH, BEGIN, SETTLE, ASK)
 
 
 @dataclass(frozen=True)
@@ -108,8 +107,7 @@ class Pipeline:
     Attributes:
         add, to_float: of `FloatAdd` and `FixedToFloat`. dot: of `DotArray`. accumulate: of `AccumulatorArray`, before
             its addition. issue: of the engine, before a micro-op issues. factor: of `ActivationFactor`, before its
-            table. insert: of `TopK`, between compare and move. finish: of the products' writer, before it says that one
-            is written.
+            table. finish: of the products' writer, before it says that one is written.
         begin: of the sequencer's queues, before an instruction begins. settle: of the sequencer, before it knows that
             all are done. ask: of the stream's reader, before it asks: a skid buffer, which stands before `single`
             without it.
@@ -122,7 +120,6 @@ class Pipeline:
     accumulate: Registers
     issue: Registers
     factor: Registers
-    insert: Registers
     finish: Registers
     begin: Registers
     settle: Registers
@@ -158,7 +155,6 @@ def _pipeline(levels: float, *, block_ram: bool) -> Pipeline:
         accumulate=registers(ACCUMULATE, levels),
         issue=registers(ISSUE, levels),
         factor=registers(FACTOR, levels),
-        insert=registers(INSERT, levels),
         finish=registers(FINISH, levels),
         begin=registers(BEGIN, levels),
         settle=registers(SETTLE, levels),

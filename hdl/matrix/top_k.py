@@ -1,12 +1,8 @@
 """The best candidates of a step."""
 
-from collections.abc import Sequence
-
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
-
-from ...arch.pipeline import SHALLOW, Registers
 
 CANDIDATE = data.StructLayout({"value": 32, "id": 20})
 """A token id and its logit, a machine float."""
@@ -17,13 +13,9 @@ def candidates_layout(at_once: int) -> data.ArrayLayout:
     return data.ArrayLayout(data.StructLayout({"there": 1, "value": 32, "id": 20}), at_once)
 
 
-def top_k_latency(at_once: int, registers: Registers) -> int:
+def top_k_latency(at_once: int) -> int:
     """Cycles from candidates to where they stand in the order."""
-    return at_once + registers.latency
-
-
-Moved = tuple[Sequence[Value], Sequence[Value], Sequence[Value]]
-"""What moves when candidates are inserted: the places, what they hold, and what of the new ones comes instead."""
+    return 1 + at_once
 
 
 class TopK(wiring.Component):
@@ -39,8 +31,6 @@ class TopK(wiring.Component):
         K.
     at_once : int, 1 or 2
         Candidates a cycle.
-    registers : Registers
-        Where they stand: `arch.pipeline.INSERT`.
 
     Members
     -------
@@ -59,14 +49,13 @@ class TopK(wiring.Component):
         If a parameter is out of range.
     """
 
-    def __init__(self, *, depth: int, at_once: int = 1, registers: Registers = SHALLOW.insert) -> None:
+    def __init__(self, *, depth: int, at_once: int = 1) -> None:
         if not 1 <= depth <= 64:
             raise ValueError(f"TopK: depth must be from 1 to 64, not {depth!r}")
         if at_once not in (1, 2):
             raise ValueError(f"TopK: at_once must be 1 or 2, not {at_once!r}")
         self.depth, self.at_once = depth, at_once
-        self.registers = registers
-        self.latency = top_k_latency(at_once, registers)
+        self.latency = top_k_latency(at_once)
         super().__init__(
             {
                 "i": In(stream.Signature(candidates_layout(at_once), always_ready=True)),
@@ -100,19 +89,12 @@ class TopK(wiring.Component):
             (keys_in, ids_in), count = map(list, zip(*places, strict=True)), sorted_count
 
         keys, ids = map(list, zip(*(_place(str(i)) for i in range(self.depth)), strict=True))
-        better = [Signal(self.depth, name=f"better_{number}") for number in range(self.at_once)]
-        moved: list[Moved] = [(keys, keys, keys_in), (ids, ids, ids_in)]
-        if self.registers.latency > 1:
-            moved, count = self._compare_ahead(m, better, keys, ids, keys_in, ids_in, count)
         with m.If(self.restart):
-            m.d.sync += [self.count.eq(0), *(register.eq(0) for places, *_ in moved for register in places)]
+            m.d.sync += [self.count.eq(0), *(register.eq(0) for register in (*keys, *ids))]
         with m.Else():
             total = self.count + count
             m.d.sync += self.count.eq(Mux(total > self.depth, self.depth, total))
-            if self.registers.latency == 1:
-                for i in range(self.depth):
-                    m.d.comb += [one[i].eq(key > keys[i]) for one, key in zip(better, keys_in, strict=True)]
-            self._insert(m, better, moved)
+            self._insert(m, keys, ids, keys_in, ids_in)
         for i in range(self.depth):
             value = Mux(keys[i][31], keys[i] & 0x7FFF_FFFF, ~keys[i])
             m.d.comb += [
@@ -121,56 +103,32 @@ class TopK(wiring.Component):
             ]
         return m
 
-    def _compare_ahead(
-        self,
-        m: Module,
-        better: list[Signal],
-        keys: list[Signal],
-        ids: list[Signal],
-        keys_in: list[Signal],
-        ids_in: list[Signal],
-        count: Signal,
-    ) -> tuple[list[Moved], Signal]:
-        """One more register for new candidates, and bits beside it: which places they are better than.
-
-        They are compared with all that a place may hold in the next cycle, and the bits move as the places do.
-        """
-        held = [_place(f"{number}_held", reset_less=True) for number in range(self.at_once)]
-        held_count = Signal.like(count, name="count_held")
-        m.d.sync += held_count.eq(Mux(self.restart, 0, count))
-        for (key, identity), key_in, id_in in zip(held, keys_in, ids_in, strict=True):
-            m.d.sync += [key.eq(Mux(self.restart, 0, key_in)), identity.eq(id_in)]
-        held_keys, held_ids = map(list, zip(*held, strict=True))
-        moved: list[Moved] = [(keys, keys, held_keys), (ids, ids, held_ids)]
-        for one, key_in in zip(better, keys_in, strict=True):
-            now = [key_in > key for key in keys]
-            m.d.sync += [bit.eq(value) for bit, value in zip(one, now, strict=True)]
-            moved.append((list(one), now, [key_in > key for key in held_keys]))
-        return moved, held_count
-
-    def _insert(self, m: Module, better: list[Signal], moved: list[Moved]) -> None:
+    def _insert(
+        self, m: Module, keys: list[Signal], ids: list[Signal], keys_in: list[Signal], ids_in: list[Signal]
+    ) -> None:
         """Every place keeps what it has, or takes what stands one place or two before it, or a new candidate."""
+        better = [Signal(self.depth, name=f"better_{number}") for number in range(self.at_once)]
+        for i in range(self.depth):
+            m.d.comb += [one[i].eq(key > keys[i]) for one, key in zip(better, keys_in, strict=True)]
         for i in range(self.depth):
 
-            def take(number: int, place: int = i) -> None:
-                """What a place had; -1: the first new candidate, -2: the second."""
-                for places, old, new in moved:
-                    m.d.sync += places[place].eq(old[number] if number >= 0 else new[-1 - number])
+            def take(key: Signal, identity: Signal, place: int = i) -> None:
+                m.d.sync += [keys[place].eq(key), ids[place].eq(identity)]
 
             first = better[0]
             with m.If(first[i]):
-                take(-1)
+                take(keys_in[0], ids_in[0])
             if i > 0:
                 with m.If(first[i - 1]):
-                    take(i - 1)
+                    take(keys[i - 1], ids[i - 1])
             if i > 0 and self.at_once == 2:
                 # The second stands behind the first, which moved by one place what it was compared with.
                 second = better[1]
                 with m.If(second[i - 1]):
-                    take(-2)
+                    take(keys_in[1], ids_in[1])
                 if i > 1:
                     with m.If(second[i - 2]):
-                        take(i - 2)
+                        take(keys[i - 2], ids[i - 2])
 
 
 def _place(name: str, *, reset_less: bool = False) -> tuple[Signal, Signal]:
