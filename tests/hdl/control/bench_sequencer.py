@@ -172,7 +172,7 @@ async def takes_as_long_as_its_registers(dut: Any) -> None:
     await around.run(program, Job(sequence=0, position=0, count=1, steps=1))
     first, second, third = around.commands["vector"]
     assert first.start - start == 11 + pipeline.begin.latency
-    assert second.start - first.end == third.start - second.end == 3
+    assert second.start - first.end == third.start - second.end == 2
     assert around.samples[0].cycle - third.end == pipeline.settle.latency
 
 
