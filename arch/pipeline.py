@@ -67,12 +67,19 @@ ACCUMULATE: Unit = (
     {"around": 2},
     {"scale": 3, "select": 3},
 )
-ISSUE: Unit = ({"choose": 3, "compare": 4.7},)
-FACTOR: Unit = ({"distance": 3, "shift": 4.7},)
-FINISH: Unit = ({"choose": 3, "finish": 4.7},)
-BEGIN: Unit = ({"read": 3, "begin": 4.7},)
-SETTLE: Unit = ({"compare": 3, "decide": 4.7},)
-ASK: Unit = ({"single": 3, "ask": 4.7},)
+
+
+def _two_steps(first: str, second: str) -> Unit:
+    """What is found out, and what depends on it: in one cycle at a slow clock, in two at a faster one."""
+    return ({first: 3, second: 4.7},)
+
+
+ISSUE = _two_steps("choose", "compare")
+FACTOR = _two_steps("distance", "shift")
+FINISH = _two_steps("choose", "finish")
+BEGIN = _two_steps("read", "begin")
+SETTLE = _two_steps("compare", "decide")
+ASK = _two_steps("single", "ask")
 UNITS = (FLOAT_ADD, FIXED_TO_FLOAT, DOT, ACCUMULATE, ISSUE, FACTOR, FINISH, BEGIN, SETTLE, ASK)
 
 

@@ -187,7 +187,7 @@ def _placed(board: Board, mapped: Path, constraints: str, cached: Cached, tick: 
         folder = _attempt(board, mapped, constraints, cached, tick, seed)
         result = json.loads((folder / RESULT).read_text())
         refused = result.get(REFUSED, refused)
-        fastest = max(fastest, min(result.get("clocks", {}).values(), default=0.0))
+        fastest = max(fastest, min(result["clocks"].values()))
         if fastest >= goal:
             return folder
     if not fastest:
@@ -220,8 +220,7 @@ def _attempt(
         except RoutingError as error:
             for left in folder.iterdir():
                 left.unlink()
-            estimate = {"estimate": error.fmax_mhz} if error.fmax_mhz else {}
-            (folder / RESULT).write_text(json.dumps({REFUSED: str(error), "clocks": estimate}))
+            (folder / RESULT).write_text(json.dumps({REFUSED: str(error), "clocks": {"estimate": error.fmax_mhz}}))
             return
         (folder / f"{text}.gz").write_bytes(gzip.compress((folder / text).read_bytes()))
         (folder / text).unlink()

@@ -1,6 +1,7 @@
 """Sipeed Tang Mega 138K Pro with a GW5AST-138C: its pins and its clock."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from amaranth.build import Attrs
 from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Module
@@ -19,7 +20,7 @@ class TangMegaPlatform(TangMega138kProDockPlatform):
     family = "GW5AST-138C"
 
     # The two are each other's in amaranth-boards, and were in LiteX until it was tried on a board (litex-boards #547).
-    resources = [  # noqa: RUF012, as Amaranth has it
+    resources: ClassVar = [
         *(resource for resource in TangMega138kProDockPlatform.resources if resource.name != "uart"),
         UARTResource(0, rx="N16", tx="P15", attrs=Attrs(PULL_MODE="UP", IO_TYPE="LVCMOS33")),
     ]

@@ -38,7 +38,7 @@ ROUNDS, FEW = 200, 20
 after so many rounds, there is no hope. With a few, rounds are short, and one design was done in the 237th."""
 _ROUND = re.compile(r"\biter=(\d+) .*\boverused=(\d+)")
 _ESTIMATE = re.compile(r"Max frequency for clock .*: ([\d.]+) MHz \(\w+ at ([\d.]+) MHz\)")
-"""After placement, and again after routing."""
+"""After placement; what is printed again after routing is measured."""
 
 Tick = Callable[[str], None]
 """Called while it runs, with the last line of the log."""
@@ -87,10 +87,14 @@ def run_nextpnr(package: str, arguments: Sequence[str], folder: Path, tick: Tick
     module = package.replace("-", "_")
     tool = module.removeprefix("yowasp_")
 
+    placed = False
+
     def look(line: str) -> None:
+        nonlocal placed
         found = _ROUND.search(line)
-        if found:
+        if found and not placed:
             _check_promise(_tool(package), folder, promise)
+            placed = True
         if found and int(found[1]) > ROUNDS and int(found[2]) > FEW:
             places = f"{found[2]} wires are still in each other's place after {ROUNDS} rounds"
             raise RoutingError(f"{_tool(package)} cannot route the design: {places}; make it smaller")

@@ -4,6 +4,7 @@ No processor starts the chip: `ddr3_start.py` does.
 """
 
 from types import SimpleNamespace
+from typing import ClassVar
 
 from litedram.common import PhySettings
 from litedram.modules import MT41K256M16, _SpeedgradeTimings
@@ -69,7 +70,7 @@ PADS = {
 class Chip(MT41K256M16):
     """With the times of `ddr3_chip`."""
 
-    speedgrade_timings = {  # noqa: RUF012, as LiteDRAM has it
+    speedgrade_timings: ClassVar = {
         "default": _SpeedgradeTimings(
             tRP=PRECHARGE_NS,
             tRCD=ACTIVATE_NS,

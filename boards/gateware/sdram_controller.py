@@ -3,6 +3,8 @@
 No processor starts the chip and no pads are in it: `sdram.py` does the one, the board the other.
 """
 
+from typing import ClassVar
+
 from litedram.common import PhySettings
 from litedram.modules import MT48LC16M16, _SpeedgradeTimings
 
@@ -20,7 +22,7 @@ WRITE = ("wrdata", "wrdata_en", "wrdata_mask")
 class Chip(MT48LC16M16):
     """Slowest in every respect of what is on boards of this kind, in ns: AS4C32M16SB, IS42S16160G, MT48LC16M16."""
 
-    speedgrade_timings = {  # noqa: RUF012, as LiteDRAM has it
+    speedgrade_timings: ClassVar = {
         "default": _SpeedgradeTimings(tRP=21, tRCD=21, tWR=28, tRFC=(None, 70), tFAW=None, tRAS=45)
     }
 

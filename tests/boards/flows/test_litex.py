@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from litedram.modules import MT41K64M16, MT48LC16M16
@@ -124,7 +124,7 @@ def test_registers_where_they_cannot_be_are_refused(origin: int) -> None:
 
 def test_registers_stand_where_the_user_says() -> None:
     class Elsewhere(EXAMPLE.AcceleratedSoC):
-        mem_map = {**SoCCore.mem_map, "celosia": 0xF800_0000}  # noqa: RUF012
+        mem_map: ClassVar = {**SoCCore.mem_map, "celosia": 0xF800_0000}
 
     soc = Elsewhere(new_platform(), load_config("ecp5"), cpu_type="host", **NO_MEMORIES)
     assert soc.bus.regions["celosia"].origin == soc.csr.regions["celosia"].origin == 0xF800_0000
