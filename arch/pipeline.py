@@ -51,7 +51,7 @@ FLOAT_ADD: Unit = (
     {"round": 3.5, "flush": 3.5},
 )
 FIXED_TO_FLOAT: Unit = (
-    {"magnitude": 3, "normalise_32": 4, "normalise_16": 2.5},
+    {"magnitude": 3.7, "normalise_32": 4, "normalise_16": 1.8},
     {"normalise_8": 3, "normalise_4": 2, "normalise_2": 3},
     {"exponent": 2.5, "round": 3, "saturate": 3},
 )
@@ -76,11 +76,12 @@ def _two_steps(first: str, second: str) -> Unit:
 
 ISSUE = _two_steps("choose", "compare")
 FACTOR = _two_steps("distance", "shift")
+INSERT = _two_steps("keys", "ids")
 FINISH = _two_steps("choose", "finish")
 BEGIN = _two_steps("read", "begin")
 SETTLE = _two_steps("compare", "decide")
 ASK = _two_steps("single", "ask")
-UNITS = (FLOAT_ADD, FIXED_TO_FLOAT, DOT, ACCUMULATE, ISSUE, FACTOR, FINISH, BEGIN, SETTLE, ASK)
+UNITS = (FLOAT_ADD, FIXED_TO_FLOAT, DOT, ACCUMULATE, ISSUE, FACTOR, INSERT, FINISH, BEGIN, SETTLE, ASK)
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,8 @@ class Pipeline:
     Attributes:
         add, to_float: of `FloatAdd` and `FixedToFloat`. dot: of `DotArray`. accumulate: of `AccumulatorArray`, before
             its addition. issue: of the engine, before a micro-op issues. factor: of `ActivationFactor`, before its
-            table. finish: of the products' writer, before it says that one is written.
+            table. insert: of `TopK`, before ids follow their keys. finish: of the products' writer, before it says that
+            one is written.
         begin: of the sequencer's queues, before an instruction begins. settle: of the sequencer, before it knows that
             all are done. ask: of the stream's reader, before it asks: a skid buffer, which stands before `single`
             without it.
@@ -127,6 +129,7 @@ class Pipeline:
     accumulate: Registers
     issue: Registers
     factor: Registers
+    insert: Registers
     finish: Registers
     begin: Registers
     settle: Registers
@@ -162,6 +165,7 @@ def _pipeline(levels: float, *, block_ram: bool) -> Pipeline:
         accumulate=registers(ACCUMULATE, levels),
         issue=registers(ISSUE, levels),
         factor=registers(FACTOR, levels),
+        insert=registers(INSERT, levels),
         finish=registers(FINISH, levels),
         begin=registers(BEGIN, levels),
         settle=registers(SETTLE, levels),

@@ -109,7 +109,11 @@ UNITS: dict[str, Unit] = {
     "matmul_sequencer": Unit("matrix.sequencer", "MatmulSequencer", _interfaces),
     "writer": Unit("matrix.writer", "ResultWriter", _interfaces, ("array.channels", "vector.lanes"), pipelined=True),
     "top_k": Unit(
-        "matrix.top_k", "TopK", lambda i: {"depth": i.config.control.top_k, "at_once": 2}, ("control.top_k",)
+        "matrix.top_k",
+        "TopK",
+        lambda i: {"depth": i.config.control.top_k, "at_once": 2, "registers": i.derived.pipeline.insert},
+        ("control.top_k",),
+        pipelined=True,
     ),
     "matrix": Unit("matrix.unit", "MatrixUnit", _interfaces, ("array.channels", "array.rows"), pipelined=True),
     "norm": Unit(

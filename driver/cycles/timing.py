@@ -69,6 +69,7 @@ class Timing:
         tree: from the last word of a block to the sum of its 32. total: from there to the sum of the row.
         add: of the datapath's adders. factor: of SILU and GELU. sine: from a phase to its sine and cosine.
         write: from a step of a product's writer to its `done`, without bias and residual, with one of them, with both.
+        insert: in the top-k unit, from a sorted candidate to its place.
         begin: from an instruction's way into an empty queue to its begin. settle: from when all is done to a sample.
     """
 
@@ -86,6 +87,7 @@ class Timing:
         pipeline = self.derived.pipeline
         self.add = pipeline.add.latency
         self.write = tuple(pipeline.finish.latency + cycles for cycles in (0, 2 + self.add, 2 + 2 * self.add))
+        self.insert = pipeline.insert.latency
         self.begin, self.settle = pipeline.begin.latency, pipeline.settle.latency
         self.sine = POLYNOMIAL + 1 + pipeline.to_float.latency
         self.factor = pipeline.factor.latency + self.sine
@@ -180,7 +182,7 @@ class Timing:
             cycles=before * whole + last,
             first=(instruction.k - 1) * (step if before else last_step),
             late=max(ceil_div(written, row_groups), waits + width * written - burst + 1),
-            write=self._write(instruction) + (1 + at_once if top_k else 0),
+            write=self._write(instruction) + (at_once + self.insert if top_k else 0),
             writing=groups * written,
             queued=min(groups * written, self.derived.accumulators * written // row_groups),
             reuse=row_groups - 1,

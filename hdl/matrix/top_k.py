@@ -1,8 +1,13 @@
 """The best candidates of a step."""
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from collections.abc import Sequence
+
+from amaranth.hdl import C, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+
+from ...arch.pipeline import SHALLOW, Registers
+from ..arithmetic.common import delay
 
 CANDIDATE = data.StructLayout({"value": 32, "id": 20})
 """A token id and its logit, a machine float."""
@@ -13,9 +18,9 @@ def candidates_layout(at_once: int) -> data.ArrayLayout:
     return data.ArrayLayout(data.StructLayout({"there": 1, "value": 32, "id": 20}), at_once)
 
 
-def top_k_latency(at_once: int) -> int:
+def top_k_latency(at_once: int, registers: Registers) -> int:
     """Cycles from candidates to where they stand in the order."""
-    return 1 + at_once
+    return at_once + registers.latency
 
 
 class TopK(wiring.Component):
@@ -31,6 +36,8 @@ class TopK(wiring.Component):
         K.
     at_once : int, 1 or 2
         Candidates a cycle.
+    registers : Registers
+        Where they stand: `arch.pipeline.INSERT`. With one more, ids stand in their places a cycle after the values.
 
     Members
     -------
@@ -49,13 +56,14 @@ class TopK(wiring.Component):
         If a parameter is out of range.
     """
 
-    def __init__(self, *, depth: int, at_once: int = 1) -> None:
+    def __init__(self, *, depth: int, at_once: int = 1, registers: Registers = SHALLOW.insert) -> None:
         if not 1 <= depth <= 64:
             raise ValueError(f"TopK: depth must be from 1 to 64, not {depth!r}")
         if at_once not in (1, 2):
             raise ValueError(f"TopK: at_once must be 1 or 2, not {at_once!r}")
         self.depth, self.at_once = depth, at_once
-        self.latency = top_k_latency(at_once)
+        self.registers = registers
+        self.latency = top_k_latency(at_once, registers)
         super().__init__(
             {
                 "i": In(stream.Signature(candidates_layout(at_once), always_ready=True)),
@@ -89,12 +97,22 @@ class TopK(wiring.Component):
             (keys_in, ids_in), count = map(list, zip(*places, strict=True)), sorted_count
 
         keys, ids = map(list, zip(*(_place(str(i)) for i in range(self.depth)), strict=True))
+        better = [Signal(self.depth, name=f"better_{number}") for number in range(self.at_once)]
+        late, late_ids = better, ids_in
+        if self.registers.latency > 1:
+            # Not all that a comparison moves is near it: ids make the same moves, behind registers.
+            late = [delay(m, one, 1, enable=C(1), name=f"late_{number}") for number, one in enumerate(better)]
+            late_ids = [delay(m, one, 1, enable=C(1), name=f"late_id_{number}") for number, one in enumerate(ids_in)]
         with m.If(self.restart):
             m.d.sync += [self.count.eq(0), *(register.eq(0) for register in (*keys, *ids))]
         with m.Else():
             total = self.count + count
             m.d.sync += self.count.eq(Mux(total > self.depth, self.depth, total))
-            self._insert(m, keys, ids, keys_in, ids_in)
+            for i in range(self.depth):
+                m.d.comb += [one[i].eq(key > keys[i]) for one, key in zip(better, keys_in, strict=True)]
+            for i in range(self.depth):
+                self._insert(m, i, better, keys, keys_in)
+                self._insert(m, i, late, ids, late_ids)
         for i in range(self.depth):
             value = Mux(keys[i][31], keys[i] & 0x7FFF_FFFF, ~keys[i])
             m.d.comb += [
@@ -104,31 +122,23 @@ class TopK(wiring.Component):
         return m
 
     def _insert(
-        self, m: Module, keys: list[Signal], ids: list[Signal], keys_in: list[Signal], ids_in: list[Signal]
+        self, m: Module, i: int, better: Sequence[Value], places: Sequence[Signal], new: Sequence[Value]
     ) -> None:
-        """Every place keeps what it has, or takes what stands one place or two before it, or a new candidate."""
-        better = [Signal(self.depth, name=f"better_{number}") for number in range(self.at_once)]
-        for i in range(self.depth):
-            m.d.comb += [one[i].eq(key > keys[i]) for one, key in zip(better, keys_in, strict=True)]
-        for i in range(self.depth):
-
-            def take(key: Signal, identity: Signal, place: int = i) -> None:
-                m.d.sync += [keys[place].eq(key), ids[place].eq(identity)]
-
-            first = better[0]
-            with m.If(first[i]):
-                take(keys_in[0], ids_in[0])
-            if i > 0:
-                with m.If(first[i - 1]):
-                    take(keys[i - 1], ids[i - 1])
-            if i > 0 and self.at_once == 2:
-                # The second stands behind the first, which moved by one place what it was compared with.
-                second = better[1]
-                with m.If(second[i - 1]):
-                    take(keys_in[1], ids_in[1])
-                if i > 1:
-                    with m.If(second[i - 2]):
-                        take(keys[i - 2], ids[i - 2])
+        """A place keeps what it has, or takes what stands one place or two before it, or what is new."""
+        first = better[0]
+        with m.If(first[i]):
+            m.d.sync += places[i].eq(new[0])
+        if i > 0:
+            with m.If(first[i - 1]):
+                m.d.sync += places[i].eq(places[i - 1])
+        if i > 0 and self.at_once == 2:
+            # The second stands behind the first, which moved by one place what it was compared with.
+            second = better[1]
+            with m.If(second[i - 1]):
+                m.d.sync += places[i].eq(new[1])
+            if i > 1:
+                with m.If(second[i - 2]):
+                    m.d.sync += places[i].eq(places[i - 2])
 
 
 def _place(name: str, *, reset_less: bool = False) -> tuple[Signal, Signal]:

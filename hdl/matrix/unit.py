@@ -98,7 +98,11 @@ class MatrixUnit(wiring.Component):
         m.submodules.engine = engine = self.engine
         m.submodules.sequencer = sequencer = MatmulSequencer(self.interfaces)
         m.submodules.writer = writer = ResultWriter(self.interfaces)
-        m.submodules.top_k = top_k = TopK(depth=self.interfaces.config.control.top_k, at_once=writer.at_once)
+        m.submodules.top_k = top_k = TopK(
+            depth=self.interfaces.config.control.top_k,
+            at_once=writer.at_once,
+            registers=self.interfaces.derived.pipeline.insert,
+        )
         for name in ("am", "probabilities"):
             connect(m, flipped(getattr(self, name)), getattr(engine, name))
         for name in ("pm", "spm_read", "spm_write"):

@@ -270,7 +270,8 @@ class ResultWriter(wiring.Component):
                 candidate.value.eq(values.word_select(number, 32)),
                 candidate.id.eq(step.id + number),
             ]
-        sorted_in = delay_valid(m, leaving & step.end & ~step.write, top_k_latency(self.at_once), name="sorted_in")
+        latency = top_k_latency(self.at_once, self.interfaces.derived.pipeline.insert)
+        sorted_in = delay_valid(m, leaving & step.end & ~step.write, latency, name="sorted_in")
         finished = (leaving & step.end & step.write) | sorted_in
         m.d["sync" if self.done_after else "comb"] += self.done.eq(finished & ~self.clear)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import cocotb
 
-from celosia.hdl.matrix.top_k import CANDIDATE, candidates_layout, top_k_latency
+from celosia.hdl.matrix.top_k import CANDIDATE, candidates_layout
 from tests.harness.bench import Bench, bench_parameters
 from tests.harness.layouts import unpack
 
@@ -47,7 +47,7 @@ async def keeps_the_best(dut: Any) -> None:
             groups.append([*group, *[nobody] * (at_once - len(group))])
         source.send(groups)
         await bench.until(lambda: source.idle)
-        await bench.cycles(top_k_latency(at_once))
+        await bench.cycles(parameters["latency"])
         best = sorted(range(count), key=lambda i: (-number(values[i]), i))[:depth]
         expected = [{"value": values[i], "id": 7 * i + 3} for i in best]
         expected += [{"value": 0, "id": 0}] * (depth - len(expected))

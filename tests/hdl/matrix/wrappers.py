@@ -7,6 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from celosia.arch.pipeline import Registers
 from celosia.hdl.interfaces import COMMAND, Interfaces
 from celosia.hdl.matrix import Engine, MatrixUnit, TopK
 from celosia.hdl.matrix.top_k import CANDIDATE, candidates_layout
@@ -152,8 +153,8 @@ class MatrixUnitWithMemories(wiring.Component):
 class TopKWithReady(wiring.Component):
     """`TopK` with the ready that a top-level stream needs."""
 
-    def __init__(self, *, depth: int, at_once: int) -> None:
-        self.depth, self.at_once = depth, at_once
+    def __init__(self, *, depth: int, at_once: int, registers: Registers) -> None:
+        self.depth, self.at_once, self.registers = depth, at_once, registers
         super().__init__(
             {
                 "i": In(stream.Signature(candidates_layout(at_once))),
@@ -165,7 +166,7 @@ class TopKWithReady(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.top_k = top_k = TopK(depth=self.depth, at_once=self.at_once)
+        m.submodules.top_k = top_k = TopK(depth=self.depth, at_once=self.at_once, registers=self.registers)
         m.d.comb += [
             self.i.ready.eq(1),
             top_k.i.valid.eq(self.i.valid),
