@@ -27,6 +27,9 @@ async def keeps_the_best(dut: Any) -> None:
     at_once = parameters["at_once"]
     source = bench.source("i", shape=candidates_layout(at_once), stall=parameters["stall"])
     for count in (depth, 1, 300, depth + 1, 40):
+        # Some are still on their way to their places, and the best of all.
+        source.send([[{"there": 1, "value": CORNERS[1], "id": 5}] * at_once] * bench.random.randint(0, 3))
+        await bench.until(lambda: source.idle)
         dut.restart.value = 1
         await bench.cycles(1)
         dut.restart.value = 0
