@@ -38,8 +38,8 @@ def over_targets() -> list[tuple[AcceleratorConfig, str, Sequence[str]]]:
         (largest, "softmax", ("xcup",)),
         (smallest, "dot", ("ecp5", "ice40", "gatemate")),
         (smallest, "engine", ("ecp5", "ice40", "gatemate")),
-        # Not for GateMate: nextpnr-himbaechel-gatemate 0.11.1 stops there with an access outside its memory.
-        (smallest, "softmax", ("ecp5", "ice40")),
+        (smallest, "matrix", ("gatemate",)),
+        (smallest, "softmax", ("ecp5", "ice40", "gatemate")),
     ]
 
 
