@@ -36,6 +36,17 @@ Not all that it could: wires to a word of 256 bits in a row of block RAMs are lo
 """
 
 
+ALL_MEMORIES = (
+    *SPARE_MEMORIES,
+    ("*.program", "words", "block"),
+    ("*.activations", "bank_*", "block"),
+    ("*.merger.buffer", "*", "block"),
+    ("*.quantizer", "ring", "block"),
+    ("*.quantizer_0", "ring", "block"),
+)
+"""Those as well, where there is block RAM to spare and LUT RAM costs most: on Gowin 16 x 4 bits take eight LUTs."""
+
+
 @dataclass(frozen=True)
 class Board:
     """A board whose bitstream open tools make.
@@ -155,11 +166,11 @@ BOARDS: dict[str, Board] = {
         module="tang_mega",
         platform="TangMegaPlatform",
         top="TangMegaTop",
-        preset="tang-mega-138k",
+        preset="ulx3s",
         target="gw5a",
         flow=Apicula("GW5AST-138C"),
-        memory=BlockRam(columns=24),
-        memories=WIDE_MEMORIES,
+        memory=BlockRam(columns=19),
+        memories=ALL_MEMORIES,
         packages=("apycula",),
     ),
 }
