@@ -63,7 +63,7 @@ def deepen_stacks() -> None:
 
     What it compiles is kept by what the module was, so it is kept elsewhere than YoWASP's own.
     """
-    wasmtime.Module = DeepModule  # type: ignore[misc]
+    wasmtime.Module = DeepModule  # type: ignore[assignment, misc]
     usual = os.environ.get("YOWASP_CACHE_DIR") or platformdirs.user_cache_dir("YoWASP", appauthor=False)
     os.environ["YOWASP_CACHE_DIR"] = str(Path(usual) / "celosia")
 
