@@ -208,7 +208,8 @@ TARGETS: dict[str, Target] = {
             {"pins.cst": _pins('IO_LOC "{pin}" {place};', clk="4", rst="88", data="87", parity="15")},
         ),
     ),
-    # Yosys 0.70 maps no multipliers to the DSPs of this family.
+    # Yosys 0.70 maps no multipliers to the DSPs of this family. Without wide multiplexers the vector unit takes a
+    # quarter fewer LUTs (docs/boards.md).
     "gw5a": Target(
         device="GW5AST-138C",
         totals=Totals(lut=138240, ff=138240, dsp=298, block_ram=340),
