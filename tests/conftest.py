@@ -17,7 +17,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("celosia")
     group.addoption("--seed", type=int, metavar="N", help="seed for every bench, instead of one derived from its name")
     group.addoption("--waves", type=Path, metavar="DIR", help="record every bench as DIR/<bench>.vcd (rebuilds it)")
-    group.addoption("--netlist", choices=FAMILIES, help="run every bench on what Yosys makes of its design")
+    group.addoption("--netlist", choices=FAMILIES, help="run benches on what Yosys makes of their designs")
 
 
 def pytest_configure(config: pytest.Config) -> None:

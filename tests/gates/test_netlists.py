@@ -1,6 +1,6 @@
 """Netlists in the place of their designs, in the same benches: some of them, in seconds each.
 
-Any other bench does it with ``pytest --netlist ecp5`` or ``--netlist generic``.
+Any other bench of a design of ours does it with ``pytest --netlist ecp5`` or ``--netlist generic``.
 """
 
 from __future__ import annotations
@@ -89,6 +89,13 @@ def test_a_wrong_gate_is_found(family: str, gate: str, other: str, monkeypatch: 
     monkeypatch.setattr(runner, "netlist", broken)
     with pytest.raises(BenchFailed, match="adds_pairs"):
         run_bench(PairAdder(), ADDER, name="adder", parameters={"stall": 0.0}, family=family)
+
+
+def test_models_of_chips_are_not_synthesized(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of a memory of megabytes would keep Yosys for hours."""
+    monkeypatch.setenv(NETLIST_VARIABLE, "ecp5")
+    monkeypatch.setattr(runner, "netlist", lambda *arguments: pytest.fail("a netlist was made"))
+    run_bench(PairAdder(), ADDER, name="adder", parameters={"stall": 0.0}, ours=False)
 
 
 def test_another_family_is_refused() -> None:

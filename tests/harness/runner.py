@@ -81,7 +81,8 @@ def run_bench(
     family : str or None
         Run on the netlist of a family (`netlist.FAMILIES`); ``pytest --netlist FAMILY`` overrides None.
     ours : bool
-        Lint it. What others' generators write is not ours to tidy.
+        Lint it, and take its netlist with ``pytest --netlist FAMILY``. What others' generators write is not ours to
+        tidy, and the models of chips beside it are not for synthesis.
 
     Raises
     ------
@@ -93,7 +94,7 @@ def run_bench(
         If the machine lacks Verilator, a compiler or a shared libpython.
     """
     seed = _choose_seed(name, seed)
-    family = family or os.environ.get(NETLIST_VARIABLE)
+    family = family or (os.environ.get(NETLIST_VARIABLE) if ours else None)
     design = f"netlist ({family}) of bench" if family else "bench"
     print(f"{design} {name}: seed {seed} (replay: pytest --seed {seed})")
     waves = os.environ.get(WAVES_VARIABLE)
