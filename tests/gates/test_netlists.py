@@ -25,6 +25,7 @@ from tests.hdl.arithmetic import test_arithmetic as arithmetic
 from tests.hdl.control import test_memories as memories
 from tests.hdl.matrix import test_dot as dot
 from tests.hdl.matrix import test_top_k as top_k
+from tests.hdl.rows import test_rows as rows
 from tests.hdl.vector import test_quantizer as quantizer
 
 ADDER = "tests.harness.bench_example"
@@ -39,6 +40,8 @@ BENCHES: dict[str, tuple[str, Callable[[], None], tuple[str, ...]]] = {
     ),
     "dot": ("ecp5", partial(dot.test_dot, "r1c1b9"), REGISTERS),
     "quantizer": ("ecp5", partial(quantizer.test_quantizer, 2, 9, 0.3), ("TRELLIS_DPR16X4 ", "LUT4 ")),
+    # Its ports have indices in their names.
+    "row reader": ("ecp5", partial(rows.test_row_reader, "cut", 0.4), ("CCU2C ",)),
     "token memory": ("ecp5", memories.test_token_memory, ("DP16KD ",)),
     "top-k": ("generic", partial(top_k.test_top_k, 3, 2, 0.0, 7.5), ()),
 }

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import tempfile
 from pathlib import Path
 
 from celosia.boards.families import TARGETS
 from celosia.boards.synth import PREPARE_VERSION
 from celosia.boards.tools import run_yosys, version, yosys_package
+from celosia.hdl.verilog import plain
 from celosia.sim.cache import cached_build, content_key
 
 from .ecp5_cells import BLOCK_RAM, MULTIPLIER
 
 FAMILIES = ("generic", "ecp5")
 """Gates and flip-flops of no family in particular, memories among them; the cells that an ECP5 consists of."""
+
+
+_INDEXED_PORT = re.compile(r"\\[^\s,]+\[\d+\]\S* ")
+"""Such as ``\\data[0] ``, which Yosys would take for bit 0 of ``data``."""
 
 
 def netlist(source: str, top: str, family: str) -> str:
@@ -43,10 +49,11 @@ def netlist(source: str, top: str, family: str) -> str:
     # What nextpnr gets is what is simulated.
     placement = TARGETS[family].placement if family in TARGETS else None
     prepare = placement.prepare if placement is not None else None
-    key = content_key(source, "\n".join(script), version(yosys_package()), PREPARE_VERSION)
+    named = plain(source)
+    key = content_key(named, "\n".join(script), version(yosys_package()), PREPARE_VERSION)
 
     def build(folder: Path) -> None:
-        (folder / "design.v").write_text(source)
+        (folder / "design.v").write_text(named)
         run_yosys(script, folder, lambda line: None)
         file = folder / "netlist.json"
         if prepare is not None:
@@ -57,7 +64,17 @@ def netlist(source: str, top: str, family: str) -> str:
         run_yosys(again, folder, lambda line: None)
         file.unlink()
 
-    return (cached_build("netlist", key, build) / "netlist.v").read_text()
+    text = (cached_build("netlist", key, build) / "netlist.v").read_text()
+    # Ports are called as before: the bench knows them by their names.
+    for port in set(_INDEXED_PORT.findall(_module_head(source, top))):
+        text = text.replace(plain(port), port)
+    return text
+
+
+def _module_head(source: str, top: str) -> str:
+    """A module's name and ports."""
+    start = source.index(f"module {top}(")
+    return source[start : source.index(";", start)]
 
 
 def cell_models(family: str) -> tuple[str, list[str]]:
