@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..driver.processes import run_logged
 from .errors import RoutingError, SynthesisError
+from .timing import Clock
 
 INSTALL = "run `pip install 'celosia[synth]'`"
 
@@ -49,6 +50,10 @@ _ARCS = re.compile(r"^Info: +\d+ \|")
 """What router1 prints, after so many connections."""
 _ESTIMATE = re.compile(r"Max frequency for clock .*: ([\d.]+) MHz \(\w+ at ([\d.]+) MHz\)")
 """After placement; what is printed again after routing is measured."""
+_UNLUCKY = re.compile(
+    r"^ERROR: (Unable to find legal placement|Failed to (find a )?route|Routing design failed).*", re.MULTILINE
+)
+"""What a placement from another seed may be spared; that cells are too many, it is not."""
 
 Tick = Callable[[str], None]
 """Called while it runs, with the last line of the log."""
@@ -91,7 +96,7 @@ def run_nextpnr(package: str, arguments: Sequence[str], folder: Path, tick: Tick
 
     Raises:
         SynthesisError: it is missing, or the design does not fit.
-        RoutingError: it cannot be routed, or does not promise enough.
+        RoutingError: no legal placement is found, it cannot be routed, or does not promise enough.
     """
     check_package(package)
     module = package.replace("-", "_")
@@ -110,13 +115,26 @@ def run_nextpnr(package: str, arguments: Sequence[str], folder: Path, tick: Tick
             raise RoutingError(f"{_tool(package)} cannot route the design: {places}; make it smaller")
         tick(line)
 
-    return _run(_tool(package), [_NEXTPNR.format(module=module, tool=tool, own=_STACK), *arguments], folder, look)
+    program = _NEXTPNR.format(module=module, tool=tool, own=_STACK)
+    try:
+        return _run(_tool(package), [program, *arguments], folder, look)
+    except RoutingError:
+        raise
+    except SynthesisError as error:
+        unlucky = _UNLUCKY.search(_log(_tool(package), folder).read_text(errors="replace"))
+        if unlucky is None:
+            raise
+        # The last line says only which step failed.
+        raise RoutingError(f"{_tool(package)} failed: {unlucky[0]}") from error
 
 
 def _check_promise(tool: str, folder: Path, promise: float) -> None:
-    for fmax, goal in _ESTIMATE.findall(_log(tool, folder).read_text(errors="replace")):
-        if float(fmax) < promise * float(goal):
-            raise RoutingError(f"{tool} expects {fmax} MHz of {goal} of a placement", float(fmax))
+    found = _ESTIMATE.findall(_log(tool, folder).read_text(errors="replace"))
+    clocks = [Clock("", float(fmax), float(goal)) for fmax, goal in found]
+    slowest = min(clocks, key=lambda clock: clock.share, default=None)
+    if slowest is not None and slowest.share < promise:
+        fmax, goal = f"{slowest.fmax_mhz:.2f}", f"{slowest.goal_mhz:.2f}"
+        raise RoutingError(f"{tool} expects {fmax} MHz of {goal} of a placement", slowest.fmax_mhz, slowest.goal_mhz)
 
 
 def run_trellis(tool: str, arguments: Sequence[str], folder: Path, tick: Tick) -> str:
