@@ -9,12 +9,13 @@ class RoutingError(SynthesisError):
     """A placement that nextpnr does not route, or that is not worth routing; with another one it may be different.
 
     Attributes:
-        fmax_mhz: what the slowest clock would reach by its estimate; 0 where that is not why.
+        fmax_mhz, goal_mhz: what the clock that limits would reach by its estimate, and must; 0 of 1 where that is not
+            why.
     """
 
-    def __init__(self, message: str, fmax_mhz: float = 0.0) -> None:
+    def __init__(self, message: str, fmax_mhz: float = 0.0, goal_mhz: float = 1.0) -> None:
         super().__init__(message)
-        self.fmax_mhz = fmax_mhz
+        self.fmax_mhz, self.goal_mhz = fmax_mhz, goal_mhz
 
 
 class BoardError(RuntimeError):

@@ -18,12 +18,12 @@ from .families import TARGETS, Placement, Target, Totals
 from .harness import TimingHarness
 from .hints import hint
 from .netlist import Count, Netlist, area, load_netlist
-from .timing import CriticalPath, read_timing
+from .timing import CriticalPath, clock_name, read_timing
 from .tools import check_package, run_nextpnr, run_yosys, version, yosys_package
 from .units import ACCELERATOR, find_unit
 
 TOP = "top"
-RESULT, NETLIST = "result.json", "netlist.json.gz"
+RESULT, NETLIST, REPORT = "result.json", "netlist.json.gz", "report.json"
 """What an entry of the cache keeps."""
 READER_VERSION = "4"
 """Of what is read from netlist and report: part of the key of cached results."""
@@ -170,20 +170,30 @@ def synthesized(
         before: Yosys commands between reading and synthesis.
 
     Raises:
-        SynthesisError: Yosys is missing or refuses the design.
+        SynthesisError: Yosys is missing or refuses the design, or its log is not as it should be.
     """
     script = _script(target, before)
 
     def build(folder: Path) -> None:
         (folder / "top.v").write_text(source)
-        lengths = [int(match[1]) for match in _LEVELS.finditer(run_yosys(script, folder, tick))]
+        levels = _levels(run_yosys(script, folder, tick))
         netlist = folder / "netlist.json"
         cells = load_netlist(netlist.read_bytes(), TOP).count()
-        (folder / RESULT).write_text(json.dumps({"cells": cells, "levels": max(lengths, default=0)}))
+        (folder / RESULT).write_text(json.dumps({"cells": cells, "levels": levels}))
         (folder / NETLIST).write_bytes(gzip.compress(netlist.read_bytes(), compresslevel=1))
         netlist.unlink()
 
     return cached("synthesis", key_of([source, *script, version(yosys_package()), READER_VERSION]), build)
+
+
+def _levels(log: str) -> int:
+    """Length of the longest path; Yosys prints 0 for a design that has none."""
+    lengths = [int(match[1]) for match in _LEVELS.finditer(log)]
+    if not lengths:
+        raise SynthesisError(
+            f"{version(yosys_package())} prints no length of the longest path: install another version"
+        )
+    return max(lengths)
 
 
 def _placed(
@@ -198,7 +208,9 @@ def _placed(
     parts = [mapped.name, *placement_key(placement), *placement.constraints.values(), *arguments]
     result = json.loads((cached("placement", key_of(parts), build) / RESULT).read_text())
     path = result["critical_path"]
-    return result["clocks"], None if path is None else CriticalPath(**path)
+    # Entries that were made before have longer names.
+    clocks = {clock_name(name): mhz for name, mhz in result["clocks"].items()}
+    return clocks, None if path is None else CriticalPath(**path)
 
 
 def place(
@@ -236,7 +248,7 @@ def place(
         (folder / name).write_text(content)
     run_nextpnr(placement.package, [*placement.arguments, *arguments], folder, tick, promise=promise)
     netlist.unlink()  # most of the size, and kept beside the cells
-    clocks, path = read_timing(json.loads((folder / "report.json").read_text()), Netlist(module))
+    clocks, path = read_timing(json.loads((folder / REPORT).read_text()), Netlist(module))
     result = {"clocks": clocks, "critical_path": None if path is None else asdict(path)}
     (folder / RESULT).write_text(json.dumps(result))
 
@@ -249,7 +261,7 @@ def placement_key(placement: Placement) -> list[str]:
 
 def nextpnr_arguments(mhz: float, seed: int = 1) -> list[str]:
     """Of every nextpnr: the netlist, the report, and a clock that need not be reached."""
-    files = ["--json", "netlist.json", "--report", "report.json"]
+    files = ["--json", "netlist.json", "--report", REPORT]
     return ["--seed", str(seed), "--freq", f"{mhz:g}", *files, "--timing-allow-fail"]
 
 

