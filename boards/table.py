@@ -74,6 +74,9 @@ def _replace(file: Path, begin: str, end: str, text: str) -> None:
     try:
         staged.write_text(f"{before}{begin}\n{text}{end}{after}", encoding="utf-8")
         staged.replace(file)
+    except OSError as error:
+        error.filename = str(file)  # a full disk names no file, and of the other one nobody knows
+        raise
     finally:
         staged.unlink(missing_ok=True)
 
@@ -82,9 +85,14 @@ def part(file: Path, begin: str, end: str) -> tuple[str, str, str]:
     """What stands before, between and after two markers, they themselves left out.
 
     Raises:
-        SynthesisError: they are not there.
+        SynthesisError: they are not there, or the file is no text.
+        OSError: it cannot be read.
     """
-    before, found_begin, rest = file.read_text(encoding="utf-8").partition(begin)
+    try:
+        document = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SynthesisError(f"{file}: byte {error.start} is not UTF-8: give the document with the tables") from None
+    before, found_begin, rest = document.partition(begin)
     between, found_end, after = rest.partition(end)
     if not (found_begin and found_end):
         raise SynthesisError(f"{file}: no lines {begin} and {end}, between which the table belongs")
@@ -173,12 +181,12 @@ def _speed(result: Synthesis) -> str:
 
 def _all(jobs: Sequence[tuple[AcceleratorConfig, str, str]], cached: Cached, progress: Progress) -> list[Synthesis]:
     return [
-        synthesize(config, unit, target, cached=cached, progress=_share(progress, index, len(jobs)))
+        synthesize(config, unit, target, cached=cached, progress=share(progress, index, len(jobs)))
         for index, (config, unit, target) in enumerate(jobs)
     ]
 
 
-def _share(progress: Progress, index: int, count: int) -> Progress:
+def share(progress: Progress, index: int, count: int) -> Progress:
     """Progress of one of `count` units as progress of all of them."""
 
     def report(done: int, total: int, text: str) -> None:

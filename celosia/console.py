@@ -2,10 +2,11 @@
 
 import errno
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -28,6 +29,8 @@ from .sim.toolchain import ToolMissing
 MISMATCH, BAD_INPUT, INTERRUPTED = 1, 2, 130
 PATIENCE_SECONDS = 1.0
 """Work that takes longer shows progress."""
+LINE_SECONDS, SAME_SECONDS = 10.0, 60.0
+"""Where stderr is no terminal: between two lines, and between two that differ in their numbers only."""
 LINE = 60
 """Characters of a bar's text: the bar needs the rest of the line."""
 
@@ -116,35 +119,53 @@ class CommandGroup(click.Group):
 
 
 class Reporter:
-    """Progress of one piece of work: silent for the first second, a bar on stderr after that."""
+    """Progress of one piece of work: silent for the first second, a bar on stderr after that.
+
+    Where stderr is no terminal, rich draws nothing: there it is a plain line now and then.
+    """
 
     def __init__(self, label: str) -> None:
         self._label, self._started = label, time.perf_counter()
+        self._console = Console(stderr=True)
+        self._said, self._kind = self._started, ""
         self._bar: Progress | None = None
         self._spinner: Status | None = None
 
     def __call__(self, done: int, total: int, text: str | None = None) -> None:
         """`done` of `total` is finished; `text` says what is being done now."""
+        if self._plain(f"{text or self._label} ({done} of {total})"):
+            return
         if self._bar is None:
             if time.perf_counter() - self._started < PATIENCE_SECONDS:
                 return
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._bar = Progress(*columns, console=self._console, transient=True)
             self._bar.start()
             self._task = self._bar.add_task(self._label, total=total)
         self._bar.update(self._task, completed=done, total=total, description=(text or self._label)[:LINE])
 
     def status(self, text: str) -> None:
         """What is being done, where nobody knows how much of it there is: a line that replaces itself."""
-        if time.perf_counter() - self._started < PATIENCE_SECONDS:
+        if self._plain(text) or time.perf_counter() - self._started < PATIENCE_SECONDS:
             return
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
         if self._spinner is None:
-            self._spinner = Console(stderr=True).status(text)
+            self._spinner = self._console.status(text)
             self._spinner.start()
         self._spinner.update(text)
+
+    def _plain(self, text: str) -> bool:
+        """Whether stderr is no terminal; then the text is a line there, if it is time for one."""
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
+            return False
+        now, kind = time.perf_counter(), re.sub(r"\d+", "", text)
+        if now - self._said >= (SAME_SECONDS if kind == self._kind else LINE_SECONDS):
+            self._said, self._kind = now, kind
+            with suppress(OSError):  # a log that cannot be written is no reason to stop the work
+                click.echo(text, err=True)
+        return True
 
     def stop(self) -> None:
         """Remove bar and status."""

@@ -7,7 +7,7 @@ The SDRAM is LiteDRAM's controller and LiteDRAM's own model of a DDR3 chip with 
 the accelerator's bus has. There is no CPU unless the caller wants one: `AcceleratedSoC(..., cpu_type="vexriscv")`.
 """
 
-import sys
+import argparse
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
@@ -59,10 +59,20 @@ def build(soc: AcceleratedSoC, folder: Path, name: str = "soc") -> None:
     builder.build(build_name=name)
 
 
-if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python examples/litex_soc.py FOLDER")
-    soc = AcceleratedSoC(VerilogPlatform("none", list(PINS), name="soc"), load_config("ecp5"))
-    build(soc, Path(sys.argv[1]))
+def main() -> None:
+    """Build the SoC into a folder that the command line names; exit code 2 if that cannot be written."""
+    parser = argparse.ArgumentParser(description="Write a LiteX SoC with an accelerator on its SDRAM as Verilog.")
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="where to write it; made if it is not there")
+    folder = parser.parse_args().folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)  # before the work, of which nothing could be kept
+        soc = AcceleratedSoC(VerilogPlatform("none", list(PINS), name="soc"), load_config("ecp5"))
+        build(soc, folder)
+    except OSError as error:
+        parser.exit(2, f"{parser.prog}: {error.filename or folder}: {error.strerror}: give another folder\n")
     registers, memory = soc.bus.regions["celosia"], soc.bus.regions["main_ram"]
     print(f"registers at {registers.origin:#x}; image and cache in {memory.size >> 20} MiB from {memory.origin:#x} on")
+
+
+if __name__ == "__main__":
+    main()
