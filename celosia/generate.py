@@ -1,8 +1,6 @@
 """`celosia generate`: everything that an FPGA flow or a testbench needs of an accelerator, in one folder."""
 
 import json
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -41,22 +39,19 @@ def generate(config: AcceleratorConfig, folder: Path, status: Callable[[str], No
     ports = accelerator_ports(config)
     manifest = accelerator_manifest(config, verilog, ports)
     status("writing")
-    with tempfile.TemporaryDirectory() as work:
-        pages = Path(work) / "registers"
-        write_html(pages)
-        write_folder(
-            folder,
-            {
-                VERILOG_FILE: lambda path: path.write_text(verilog),
-                LIST_FILE: lambda path: path.write_text(f"{VERILOG_FILE}\n"),
-                MANIFEST_FILE: lambda path: path.write_text(json.dumps(manifest, indent=1) + "\n"),
-                **{name: partial(Path.write_text, data=text) for name, text in flow_files(config, ports).items()},
-                "celosia.rdl": write_rdl,
-                "celosia.h": write_c_header,
-                "registers.md": write_markdown,
-                "registers": lambda path: shutil.copytree(pages, path),
-            },
-        )
+    write_folder(
+        folder,
+        {
+            VERILOG_FILE: lambda path: path.write_text(verilog),
+            LIST_FILE: lambda path: path.write_text(f"{VERILOG_FILE}\n"),
+            MANIFEST_FILE: lambda path: path.write_text(json.dumps(manifest, indent=1) + "\n"),
+            **{name: partial(Path.write_text, data=text) for name, text in flow_files(config, ports).items()},
+            "celosia.rdl": write_rdl,
+            "celosia.h": write_c_header,
+            "registers.md": write_markdown,
+            "registers": write_html,
+        },
+    )
     return {**manifest, "seconds": round(time.perf_counter() - started, 1)}
 
 

@@ -1,7 +1,5 @@
 """`celosia build` for a board whose bitstream Vivado makes: the project, and whether a model fits its memory."""
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -68,16 +66,14 @@ def build_project(
             f"model {model.config.name!r} takes {needed:,} bytes with its cache: {needed - there:,} more than the "
             f"{there:,} of the accelerator on {board}; choose a smaller model or lower cache.pages"
         )
-    with tempfile.TemporaryDirectory() as work:
-        generate(config, Path(work) / ACCELERATOR, status=status)
-        texts = project_files(project, design_of(config, accelerator_ports(config)))
-        write_folder(
-            folder,
-            {
-                ACCELERATOR: partial(shutil.copytree, Path(work) / ACCELERATOR),
-                **{name: partial(Path.write_text, data=text) for name, text in texts.items()},
-            },
-        )
+    texts = project_files(project, design_of(config, accelerator_ports(config)))
+    write_folder(
+        folder,
+        {
+            ACCELERATOR: lambda place: generate(config, place, status=status),
+            **{name: partial(Path.write_text, data=text) for name, text in texts.items()},
+        },
+    )
     return BuiltProject(
         board=board,
         model=model.config.name,

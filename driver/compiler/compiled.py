@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -192,7 +193,8 @@ def check_folder(folder: Path) -> None:
     Raises:
         OSError: a file is in the way, or the folder cannot be written.
     """
-    existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    # A link that leads nowhere does not exist, and yet no folder can be made there.
+    existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(place))
     if not existing.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(existing))
     if not os.access(existing, os.W_OK | os.X_OK):
@@ -202,34 +204,45 @@ def check_folder(folder: Path) -> None:
 
 
 def write_folder(folder: Path, files: dict[str, Callable[[Path], object]]) -> None:
-    """Write files into a folder, each by its function; the folder changes only once all of them are written.
+    """Write files and folders of files into a folder, each by its function; nothing else in it is touched.
+
+    Files of the folder change only once all are written, in a folder within it: it may be a mount point, and files do
+    not move from one file system to another.
 
     Raises:
-        OSError: from any of the functions, or from moving a file; what was written for this call is removed.
+        OSError: from any of the functions, or something is in a file's way; what was written for this call is removed.
     """
-    new = [place for place in (folder, *folder.parents) if not place.exists()]
-    staging = None
+    new = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        except OSError as error:  # it names a folder that the user has never heard of
-            raise OSError(error.errno, error.strerror, str(folder)) from None
-        for name, write in files.items():
-            try:
-                write(staging / name)
-            except OSError as error:  # a write that fails, unlike an open, does not say where
-                raise OSError(error.errno, error.strerror, str(folder / name)) from None
-        folder.mkdir(exist_ok=True)
-        for name in files:
-            # A folder does not replace a folder that has something in it.
-            if (staging / name).is_dir():
-                shutil.rmtree(folder / name, ignore_errors=True)
-            (staging / name).replace(folder / name)
+        folder.mkdir(parents=True, exist_ok=True)
+        with _errors_name(folder):
+            made = tempfile.TemporaryDirectory(prefix=".celosia.", dir=folder, ignore_cleanup_errors=True)
+        with made:
+            staging = Path(made.name)
+            for name, write in files.items():
+                with _errors_name(folder / name):
+                    write(staging / name)
+            written = [path for path in sorted(staging.rglob("*")) if path.is_file()]
+            places = [folder / path.relative_to(staging) for path in written]
+            for place in places:
+                check_folder(place.parent)
+                if place.is_dir():
+                    raise OSError(errno.EEXIST, "a folder stands where a file belongs", str(place))
+            for path, place in zip(written, places, strict=True):
+                with _errors_name(place):
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    path.replace(place)
     except BaseException:
         if new:
             shutil.rmtree(new[-1], ignore_errors=True)
         raise
-    finally:
-        if staging is not None:
-            shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def _errors_name(place: Path) -> Iterator[None]:
+    """Errors of the system name what the user asked for: a write that fails, unlike an open, names nothing, and what
+    moves comes from a folder that the user has never heard of."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(place)) from None

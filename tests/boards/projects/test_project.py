@@ -218,12 +218,17 @@ def test_the_instructions(name: str, folder: Path) -> None:
 
 
 def test_command(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the Verilog left out; once more over what is there."""
+    """With the Verilog left out; once more over what is there, and what Vivado made of it stays."""
     monkeypatch.setattr("celosia.generate.accelerator_verilog", lambda config, name: "module celosia(); endmodule\n")
     arguments = ["build", "--board", name, "-o", str(tmp_path / "out")]
-    for _ in range(2):
+    report = tmp_path / "out" / "accelerator" / "vivado" / "timing.rpt"
+    for first in (True, False):
         result = CliRunner().invoke(main, [*arguments, "--json"])
         assert result.exit_code == 0, result.output
+        if first:
+            report.parent.mkdir()
+            report.write_text("kept")
+    assert report.read_text() == "kept"
     printed = json.loads(result.stdout)
     assert {path.name for path in (tmp_path / "out").iterdir()} == set(printed["files"])
     assert (tmp_path / "out" / "accelerator" / "registers" / "index.html").is_file()

@@ -8,11 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
-import pytest
-
+from ...harness.tcl import tkinter
 from .catalog import CATALOG, Border
-
-tkinter = pytest.importorskip("tkinter", reason="this Python has no tkinter, whose Tcl evaluates project.tcl")
 
 SPIRIT = "{http://www.spiritconsortium.org/XMLSchema/SPIRIT/1685-2009}"
 

@@ -1,16 +1,20 @@
 """Saving and loading: all files or none."""
 
+import errno
 import hashlib
 import json
+import os
 import resource
 import signal
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from celosia.arch.config import load_config
-from celosia.driver.compiler import CompiledModel, compile_model, write_folder
+from celosia.driver.compiler import CompiledModel, check_folder, compile_model, write_folder
 
 from ..models import random_config, random_model
 
@@ -56,6 +60,104 @@ def test_a_full_disk_leaves_nothing(existed: bool, tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == (["out"] if existed else [])
     if existed:
         assert (target / "first").read_text() == "old"
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """Name to text of all files below a folder."""
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def written(text: str) -> dict[str, Callable[[Path], object]]:
+    """A file, and a folder with a file and a folder in it."""
+
+    def folder(path: Path) -> None:
+        (path / "deep").mkdir(parents=True)
+        (path / "file").write_text(text)
+        (path / "deep" / "file").write_text(text)
+
+    return {"first": lambda path: path.write_text(text), "sub": folder}
+
+
+def written_tree(text: str) -> dict[str, str]:
+    return dict.fromkeys(("first", "sub/file", "sub/deep/file"), text)
+
+
+def test_files_of_others_stay_in_sub_folders_too(tmp_path: Path) -> None:
+    write_folder(tmp_path, written("old"))
+    mine = dict.fromkeys(("mine", "sub/mine", "sub/deep/mine", "sub/vivado/mine"), "kept")
+    (tmp_path / "sub" / "vivado").mkdir()
+    for name, text in mine.items():
+        (tmp_path / name).write_text(text)
+    write_folder(tmp_path, written("new"))
+    assert tree(tmp_path) == {**mine, **written_tree("new")}
+
+
+def test_a_mount_point_in_a_folder_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files do not move into it from outside, and nothing can be made beside it."""
+    mounted, real = tmp_path / "mounted", {name: getattr(os, name) for name in ("mkdir", "rename", "replace")}
+
+    def move(name: str, source: Path, target: Path) -> None:
+        if mounted not in Path(source).parents or mounted not in Path(target).parents:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), source, None, target)
+        real[name](source, target)
+
+    def mkdir(path: Path, *rest: int) -> None:
+        if mounted not in Path(path).parents:
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES), path)
+        real["mkdir"](path, *rest)
+
+    mounted.mkdir()
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    for name in ("rename", "replace"):
+        monkeypatch.setattr(os, name, partial(move, name))
+    for text in ("old", "new"):
+        write_folder(mounted, written(text))
+        assert tree(tmp_path) == {f"mounted/{name}": text for name in written_tree(text)}
+    assert sorted(path.name for path in mounted.iterdir()) == ["first", "sub"], "and no folder for the work"
+
+
+@pytest.mark.parametrize(
+    ("mine", "message"),
+    [
+        ("zone/sub", r"Not a directory: '{}/zone/sub'$"),
+        ("zone/first/mine", r"a folder stands where a file belongs: '{}/zone/first'$"),
+        ("zone/sub/deep/file/mine", r"a folder stands where a file belongs: '{}/zone/sub/deep/file'$"),
+    ],
+)
+def test_what_is_in_the_way_is_found_before_anything_is_replaced(mine: str, message: str, tmp_path: Path) -> None:
+    before = {"a": "old", "zone/z": "old", mine: "kept"}
+    for name, text in before.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    files = {"a": lambda path: path.write_text("new"), "zone": lambda path: write_folder(path, written("new"))}
+    with pytest.raises(OSError, match=message.format(tmp_path)):
+        write_folder(tmp_path, files)
+    assert tree(tmp_path) == before
+
+
+def test_a_sub_folder_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found before anything is replaced; root may write everywhere, so that the system only seems to refuse it."""
+    write_folder(tmp_path, written("old"))
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path / "sub" / "deep")
+    with pytest.raises(PermissionError, match=rf"'{tmp_path}/sub/deep'$"):
+        write_folder(tmp_path, written("new"))
+    assert tree(tmp_path) == written_tree("old")
+
+
+def test_a_move_that_fails_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(source: Path, target: Path) -> None:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), source, None, target)
+
+    monkeypatch.setattr(os, "replace", busy)
+    with pytest.raises(OSError, match=rf"^\[Errno {errno.EBUSY}\] [^:]*: '{tmp_path}/out/first'$"):
+        write_folder(tmp_path / "out", written("new"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_that_leads_nowhere_is_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    with pytest.raises(NotADirectoryError, match=rf"'{tmp_path}/link'$"):
+        check_folder(tmp_path / "link" / "out")
 
 
 def test_a_limit_on_file_sizes_stops_the_image(compiled: CompiledModel, tmp_path: Path) -> None:
