@@ -482,23 +482,19 @@ def test_rows_of_targets_are_renewed_with_their_unit(tmp_path: Path, monkeypatch
     assert rows[0][4] == "5" and rows[1][4] == "16" and rows[2][4] == "0"
 
 
-@pytest.mark.usefixtures("tiny")
 def test_a_full_disk_leaves_the_document_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     document = tmp_path / "document.md"
     document.write_text(DOCUMENT)
-    monkeypatch.setattr(table, "CHOICES", [("tiny", "xcup")])
+    monkeypatch.setattr(table, "CHOICES", [])
     write = Path.write_text
 
     def full(path: Path, text: str, **options: str) -> int:
-        if path.parent != tmp_path:  # what is synthesized
-            return write(path, text, **options)
         write(path, text[:10], **options)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(OSError, match="No space left") as caught:
+    with pytest.raises(OSError, match=rf"No space left.*{document}"):
         write_tables(document, cached=cached_build, progress=lambda *_: None)
-    assert caught.value.filename == str(document)
     assert document.read_text() == DOCUMENT
     assert list(tmp_path.iterdir()) == [document]
 
