@@ -14,6 +14,7 @@ from ..hdl.verilog import platform_verilog
 from .board import Board, find_board
 from .boot import check_tokenizer
 from .errors import RoutingError, SynthesisError
+from .flows.board_core import board_core, memory_script
 from .netlist import Count, area
 from .synth import (
     NETLIST,
@@ -138,6 +139,8 @@ def build(
         files: dict[str, Callable[[Path], object]] = {
             f"{board}.v": lambda place: place.write_text(source),
             f"{board}.{flow.constraints}": lambda place: place.write_text(constraints),
+            f"{board}.core": lambda place: place.write_text(board_core(board, chosen, TOP)),
+            f"{board}.tcl": lambda place: place.write_text(memory_script(chosen, TOP)),
             f"{board}.json": lambda place: place.write_bytes(gzip.decompress((mapped / NETLIST).read_bytes())),
             **{name: _copy_of(Path(work) / made) for name, made in copied.items()},
         }

@@ -11,6 +11,7 @@ from .arch.model import Model
 from .boards.host.board import BOARD_DEVICES
 from .driver.compiler import (
     AUTO,
+    COMPILED_FILES,
     CompiledModel,
     FitError,
     check_folder,
@@ -259,7 +260,7 @@ def compile_to(
     Raises:
         ConfigError, FitError: bad input. OSError: the folder cannot be written; nothing is left behind.
     """
-    check_folder(folder)
+    check_folder(folder, COMPILED_FILES)
     compiled = compile_model(
         model, config, weight_format=weight_format, head_format=head_format, context=context, progress=progress
     )

@@ -58,7 +58,9 @@ def build_project(
     """
     project = PROJECTS[board]
     config, addresses = project.config, project.address_map
-    check_folder(folder)
+    texts = project_files(project, design_of(config, accelerator_ports(config)))
+    check_folder(folder, texts)
+    check_folder(folder / ACCELERATOR)
     made = plan(config, model.config, choose_formats(model, config, AUTO, "Q8_0"))
     needed, there = made.memory.total_bytes, addresses.memory_bytes
     if needed > there:
@@ -66,7 +68,6 @@ def build_project(
             f"model {model.config.name!r} takes {needed:,} bytes with its cache: {needed - there:,} more than the "
             f"{there:,} of the accelerator on {board}; choose a smaller model or lower cache.pages"
         )
-    texts = project_files(project, design_of(config, accelerator_ports(config)))
     write_folder(
         folder,
         {

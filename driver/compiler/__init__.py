@@ -1,7 +1,7 @@
 """From a model and a config to a program, a packed image and a memory map: passes over a plain data structure."""
 
 from .compile import Plan, compile_model, default_context, plan
-from .compiled import CompiledModel, CompiledProgram, Note, check_folder, write_folder
+from .compiled import COMPILED_FILES, CompiledModel, CompiledProgram, Note, check_folder, write_folder
 from .errors import FitError, Misfit
 from .geometry import ModelGeometry
 from .product import CompiledProduct, compile_product
@@ -9,6 +9,7 @@ from .weights import AUTO, FormatPlan, choose_formats, quantize_model, uniform_f
 
 __all__ = [
     "AUTO",
+    "COMPILED_FILES",
     "CompiledModel",
     "CompiledProduct",
     "CompiledProgram",

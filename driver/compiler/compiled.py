@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from .program import Operand
 from .weights import FormatPlan
 
 MANIFEST_VERSION = 2
-IMAGE_FILE, LISTING_FILE, MANIFEST_FILE = "image.bin", "program.txt", "manifest.json"
+IMAGE_FILE, LISTING_FILE, MANIFEST_FILE = COMPILED_FILES = "image.bin", "program.txt", "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -187,11 +187,14 @@ class CompiledModel(CompiledProgram):
         )
 
 
-def check_folder(folder: Path) -> None:
+def check_folder(folder: Path, files: Iterable[str] = ()) -> None:
     """Refuse what `write_folder` would refuse, before the work that makes the files.
 
+    Args:
+        files: names of those that will be written into the folder itself, as far as they are known.
+
     Raises:
-        OSError: a file is in the way, or the folder cannot be written.
+        OSError: a file or a folder is in the way, or the folder cannot be written.
     """
     # A link that leads nowhere does not exist, and yet no folder can be made there.
     existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(place))
@@ -201,6 +204,9 @@ def check_folder(folder: Path) -> None:
         # A folder may be refused for its own sake or for its file system's; the latter is what root can meet.
         code = errno.EROFS if os.statvfs(existing).f_flag & os.ST_RDONLY else errno.EACCES
         raise OSError(code, os.strerror(code), str(existing))
+    for place in (folder / name for name in files):
+        if place.is_dir():
+            raise OSError(errno.EEXIST, "a folder stands where a file belongs", str(place))
 
 
 def write_folder(folder: Path, files: dict[str, Callable[[Path], object]]) -> None:
@@ -225,9 +231,7 @@ def write_folder(folder: Path, files: dict[str, Callable[[Path], object]]) -> No
             written = [path for path in sorted(staging.rglob("*")) if path.is_file()]
             places = [folder / path.relative_to(staging) for path in written]
             for place in places:
-                check_folder(place.parent)
-                if place.is_dir():
-                    raise OSError(errno.EEXIST, "a folder stands where a file belongs", str(place))
+                check_folder(place.parent, [place.name])
             for path, place in zip(written, places, strict=True):
                 with _errors_name(place):
                     place.parent.mkdir(parents=True, exist_ok=True)

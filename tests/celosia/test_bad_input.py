@@ -65,6 +65,24 @@ def test_output_that_cannot_be_is_refused_before_the_work(
         assert refused(command, "-o", str(place)) == expected
 
 
+@pytest.mark.parametrize(
+    ("arguments", "mine", "message"),
+    [
+        (("compile",), "program.txt/mine", "program.txt: a folder stands where a file belongs: it is in the way;"),
+        (("build", "--board", "kv260"), "address_map.json/mine", "address_map.json: a folder stands where a file be"),
+        (("build", "--board", "kv260"), "accelerator", "accelerator: not a directory: a file is in the way; choose"),
+    ],
+)
+def test_what_is_in_the_way_in_the_folder_is_found_before_the_work(
+    arguments: tuple[str, ...], mine: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("celosia.project.generate", None)
+    monkeypatch.setattr("celosia.api.compile_model", None)
+    (tmp_path / mine).parent.mkdir(exist_ok=True)
+    (tmp_path / mine).write_text("kept")
+    assert refused(*arguments, "-o", str(tmp_path)).startswith(f"celosia: {tmp_path}/{message}")
+
+
 def test_a_full_disk_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, data: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
