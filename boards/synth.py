@@ -145,7 +145,7 @@ def synthesize(
         levels=result["levels"],
         clocks=clocks,
         critical_path=path,
-        hint=None if path is None else hint(find_unit(unit), path),
+        hint=None if path is None else hint(find_unit(unit), path, config),
     )
 
 

@@ -15,12 +15,11 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from click.testing import CliRunner
 
-from celosia.arch.config import AcceleratorConfig, load_config
+from celosia.arch.config import load_config
 from celosia.boards import synth, table, tools
 from celosia.boards.errors import RoutingError, SynthesisError
 from celosia.boards.families import ECP5, GATEMATE, TARGETS, XILINX, Totals
 from celosia.boards.harness import TimingHarness
-from celosia.boards.hints import hint
 from celosia.boards.netlist import Count, Netlist, area
 from celosia.boards.nexus import prepare_nexus
 from celosia.boards.synth import Cached, Synthesis, synthesize
@@ -372,22 +371,6 @@ def test_nexus_netlists_are_prepared() -> None:
     assert "pad" not in cells and list(module["ports"]) == ["rst"]
     oscillator = next(cell for cell in cells.values() if cell["type"] == "OSCA")
     assert oscillator["connections"] == {"HFOUTEN": [7], "HFCLKOUT": [6]}
-
-
-def test_hints_name_fields_of_the_config() -> None:
-    fields = {
-        f"{group}.{name}" for group, of in AcceleratorConfig().to_dict().items() if group != "name" for name in of
-    }
-    named = {name for unit in UNITS.values() for name in unit.widths}
-    assert named and named <= fields
-
-
-def test_hints_say_when_it_is_wires() -> None:
-    wires = CriticalPath("a", "b", delay_ns=10.0, routing_ns=7.0, levels=3, through=[])
-    logic = CriticalPath("a", "b", delay_ns=10.0, routing_ns=5.0, levels=3, through=[])
-    unit = Unit("", "", lambda interfaces: {}, ("vector.lanes", "array.rows"))
-    assert hint(unit, logic).startswith("smaller vector.lanes or array.rows: ")
-    assert hint(unit, wires).startswith("70% of it is wires, ")
 
 
 DOCUMENT = """before
