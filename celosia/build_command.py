@@ -24,8 +24,8 @@ def build_(board: str, model: str | None, output: Path, as_json: bool) -> None:
     """Everything from a model to a board's bitstream: synthesis, place and route, the model in its memory.
 
     The first time takes an hour or so; another model, or the same once more, takes seconds, since the design knows
-    none (on tang-mega-138k a quarter of an hour, for its bitstream). For kv260 and u280 it writes a project: Vivado, which you run, makes the bitstream, and `celosia run --device`
-    loads a model. docs/boards.md says how to go on.
+    none (on tang-mega-138k a quarter of an hour, for its bitstream). For kv260 and u280 it writes a project: Vivado,
+    which you run, makes the bitstream, and `celosia run --device` loads a model. docs/boards.md says how to go on.
 
     Example: celosia build --board ulx3s -o build/ulx3s
     """

