@@ -83,13 +83,13 @@ class Netlist:
                 self._names.setdefault(bit, []).append(label)
 
     def register(self, cell: str) -> str | None:
-        """The signal that a flip-flop drives, in our names; None if it has none, or the cell is no flip-flop."""
+        """The signal that a flip-flop drives, or the nearest that has our name; None if it has none, or is none."""
         connections = self._cells[cell]["connections"] if cell in self._cells else {}
         bits = connections.get("Q", [])
         names = self._names.get(bits[0], []) if len(bits) == 1 else []
         if not names:
             return None
-        return _best(cell, names)
+        return _nearest(_best(cell, names))
 
     def packed_register(self, cell: str) -> str | None:
         """The same for a cell of the placed design, which may be a LUT with the flip-flop behind it."""
@@ -105,8 +105,7 @@ class Netlist:
         if cell not in self._cells or not _UNNAMED.search(cell):
             return None
         names = [name for bit in self._bits(cell, port) for name in self._names.get(bit, [])]
-        # What Yosys appends where it named a wire after the register behind it.
-        return re.split(r"_[A-Z]", _best(cell, names))[0] if names else None
+        return _nearest(_best(cell, names)) if names else None
 
     def count(self) -> dict[str, int]:
         """Cells of the unit by type, the harness left out: its registers, and the XOR gates before its parity."""
@@ -126,6 +125,11 @@ class Netlist:
     def _bits(self, cell: str, *ports: str) -> list[int]:
         connections = self._cells[cell]["connections"]
         return [bit for port in ports for bit in connections.get(port, [])]
+
+
+def _nearest(name: str) -> str:
+    """A signal of ours without what Yosys appends where it named a wire after what is before or behind it."""
+    return re.split(r"_[A-Z]", name)[0]
 
 
 def _best(cell: str, names: list[str]) -> str:

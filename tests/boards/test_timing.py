@@ -64,8 +64,12 @@ def test_registers_are_called_as_we_call_them() -> None:
     names = ["unit.port[3]", "unit.sum_LUT4_Z_D[1]", "unit.deep.sum[3]"]
     nets = {name.split("[")[0]: {"hide_name": 0, "bits": [0, 0, 0, 7]} for name in names}
     cell = {"type": "TRELLIS_FF", "connections": {"Q": [7], "DI": [9]}}
-    netlist = Netlist({"cells": {"unit.deep.sum_TRELLIS_FF_Q": cell}, "netnames": nets})
+    nets["unit.hold_LUT4_C_D"] = {"hide_name": 0, "bits": [5, 6]}
+    nameless = {"type": "TRELLIS_FF", "connections": {"Q": [5], "DI": [9]}}
+    cells = {"unit.deep.sum_TRELLIS_FF_Q": cell, "unit.hold_LUT4_C_D_TRELLIS_FF_Q": nameless}
+    netlist = Netlist({"cells": cells, "netnames": nets})
     assert netlist.register("unit.deep.sum_TRELLIS_FF_Q") == "unit.deep.sum[3]"
+    assert netlist.register("unit.hold_LUT4_C_D_TRELLIS_FF_Q") == "unit.hold"
     assert netlist.register("no cell") is None
 
 
