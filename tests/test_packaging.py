@@ -110,7 +110,9 @@ def test_wheel_in_an_empty_venv_generates_verilog(wheel: Path, tmp_path: Path) -
         check=False,
     )
     assert process.returncode == 0, process.stderr
-    assert process.stderr.splitlines() == [str(target / "celosia" / "cli.py")], "nothing else, no warnings"
+    where, *progress = process.stderr.splitlines()
+    assert where == str(target / "celosia" / "cli.py")
+    assert {*progress} <= {"elaborating", "writing"}, "nothing else, no warnings"
     assert re.search(r"^module celosia\(", (tmp_path / "out" / "celosia.v").read_text(), re.MULTILINE)
     expected = {
         "celosia.h", "celosia.rdl", "celosia.v", "files.f", "manifest.json", "registers", "registers.md",
