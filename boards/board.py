@@ -168,7 +168,7 @@ BOARDS: dict[str, Board] = {
         top="TangMegaTop",
         preset="ulx3s",
         target="gw5a",
-        flow=Apicula("GW5AST-138C"),
+        flow=Apicula(TARGETS["gw5a"].device),
         memory=BlockRam(columns=19),
         memories=ALL_MEMORIES,
         packages=("apycula",),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .ecp5_dsp import absorb_registers
-from .gw5a import prepare_gw5a
+from .gw5a import GW5AST, prepare_gw5a
 from .netlist import MULTIPLIER_CPES, Resources
 from .nexus import prepare_nexus
 
@@ -212,7 +212,7 @@ TARGETS: dict[str, Target] = {
     # Yosys 0.70 maps no multipliers to the DSPs of this family. Without wide multiplexers the vector unit takes a
     # quarter fewer LUTs (docs/boards.md).
     "gw5a": Target(
-        device="GW5AST-138C",
+        device=GW5AST,
         totals=Totals(lut=138240, ff=138240, dsp=298, block_ram=340),
         block_ram="18 Kbit",
         synthesis="synth_gowin -family gw5a -nowidelut",

@@ -8,8 +8,8 @@ from typing import Any
 
 from .tools import APICULA_PACKAGE, check_package
 
-DEVICE = "GW5AST-138C"
-"""As Project Apicula's database calls it."""
+GW5AST = "GW5AST-138C"
+"""As Project Apicula calls it."""
 _MEMORY = re.compile(r"(?:^|\.)memory\.bank_(\d+)\.\d+\.(\d+)$")
 """Name of a block RAM of `gateware.block_memory`: its bank, and its place in the bank's words."""
 
@@ -37,7 +37,7 @@ def memory_blocks(cells: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def block_ram_places() -> list[str]:
     """Block RAMs of the device as nextpnr calls them, row by row, each from the left."""
-    with as_file(files(APICULA_PACKAGE) / f"{DEVICE}.msgpack.xz") as database:
+    with as_file(files(APICULA_PACKAGE) / f"{GW5AST}.msgpack.xz") as database:
         grid = import_module(f"{APICULA_PACKAGE}.chipdb").load_chipdb(str(database))
     return [f"X{x}Y{y}/BSRAM" for y in range(grid.rows) for x in range(grid.cols) if "BSRAM" in grid[y, x].bels]
 

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import re
 import tempfile
 from pathlib import Path
 
 from celosia.boards.families import TARGETS
 from celosia.boards.synth import PREPARE_VERSION
 from celosia.boards.tools import run_yosys, version, yosys_package
-from celosia.hdl.verilog import plain
+from celosia.hdl.verilog import ESCAPED, plain
 from celosia.sim.cache import cached_build, content_key
 
 from .ecp5_cells import BLOCK_RAM, MULTIPLIER
 
 FAMILIES = ("generic", "ecp5")
 """Gates and flip-flops of no family in particular, memories among them; the cells that an ECP5 consists of."""
-
-
-_INDEXED_PORT = re.compile(r"\\[^\s,]+\[\d+\]\S* ")
-"""Such as ``\\data[0] ``, which Yosys would take for bit 0 of ``data``."""
 
 
 def netlist(source: str, top: str, family: str) -> str:
@@ -65,8 +60,8 @@ def netlist(source: str, top: str, family: str) -> str:
         file.unlink()
 
     text = (cached_build("netlist", key, build) / "netlist.v").read_text()
-    # Ports are called as before: the bench knows them by their names.
-    for port in set(_INDEXED_PORT.findall(_module_head(source, top))):
+    # Ports are called as before: the bench knows them by their names, such as `\data[0] `.
+    for port in set(ESCAPED.findall(_module_head(source, top))):
         text = text.replace(plain(port), port)
     return text
 
