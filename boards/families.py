@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from inspect import getfile
+from pathlib import Path
 from typing import Any
 
 from .ecp5_dsp import absorb_registers
@@ -35,6 +37,11 @@ class Placement:
     arguments: tuple[str, ...]
     constraints: Mapping[str, str] = field(default_factory=dict)
     prepare: Callable[[dict[str, Any]], None] | None = None
+
+    @property
+    def preparation(self) -> str:
+        """Source of the module that prepares: in a key of the cache, nothing made before it was changed is found."""
+        return "" if self.prepare is None else Path(getfile(self.prepare)).read_text()
 
 
 @dataclass(frozen=True)

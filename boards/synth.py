@@ -18,7 +18,7 @@ from .families import TARGETS, Placement, Target, Totals
 from .harness import TimingHarness
 from .hints import hint
 from .netlist import Count, Netlist, area, load_netlist
-from .timing import CriticalPath, clock_name, read_timing
+from .timing import CriticalPath, read_timing
 from .tools import check_package, run_nextpnr, run_yosys, version, yosys_package
 from .units import ACCELERATOR, find_unit
 
@@ -26,13 +26,11 @@ TOP = "top"
 RESULT, NETLIST, REPORT = "result.json", "netlist.json.gz", "report.json"
 """What an entry of the cache keeps."""
 READER_VERSION = "4"
-"""Of what is read from netlist and report: part of the key of cached results."""
+"""Of what is read from netlist and report: part of the key of cached results, and by them of cached placements."""
 GOAL_MHZ = 80.0
 """What every unit must reach on ECP5, speed grade 6."""
 UNIT_MHZ = 100
 """Clock that the placement of a unit aims at, at least."""
-PREPARE_VERSION = "2"
-"""Of every `Placement.prepare`, and of how its result is read: part of the key of cached placements."""
 _LEVELS = re.compile(r"Longest topological path in \S+ \(length=(\d+)\)")
 
 
@@ -208,9 +206,7 @@ def _placed(
     parts = [mapped.name, *placement_key(placement), *placement.constraints.values(), *arguments]
     result = json.loads((cached("placement", key_of(parts), build) / RESULT).read_text())
     path = result["critical_path"]
-    # Entries that were made before have longer names.
-    clocks = {clock_name(name): mhz for name, mhz in result["clocks"].items()}
-    return clocks, None if path is None else CriticalPath(**path)
+    return result["clocks"], None if path is None else CriticalPath(**path)
 
 
 def place(
@@ -255,8 +251,7 @@ def place(
 
 def placement_key(placement: Placement) -> list[str]:
     """What of a placement, besides the files and the arguments of a design, decides its result."""
-    prepared = [] if placement.prepare is None else [PREPARE_VERSION]
-    return [*prepared, version(placement.package), *placement.arguments]
+    return [placement.preparation, version(placement.package), *placement.arguments]
 
 
 def nextpnr_arguments(mhz: float, seed: int = 1) -> list[str]:

@@ -8,7 +8,6 @@ import tempfile
 from pathlib import Path
 
 from celosia.boards.families import TARGETS
-from celosia.boards.synth import PREPARE_VERSION
 from celosia.boards.tools import run_yosys, version, yosys_package
 from celosia.hdl.verilog import ESCAPED, plain
 from celosia.sim.cache import cached_build, content_key
@@ -43,9 +42,9 @@ def netlist(source: str, top: str, family: str) -> str:
     script = ["read_verilog design.v", *synthesis, "clean -purge", "check -assert", "write_json netlist.json"]
     # What nextpnr gets is what is simulated.
     placement = TARGETS[family].placement if family in TARGETS else None
-    prepare = placement.prepare if placement is not None else None
+    prepare, preparation = (placement.prepare, placement.preparation) if placement is not None else (None, "")
     named = plain(source)
-    key = content_key(named, "\n".join(script), version(yosys_package()), PREPARE_VERSION)
+    key = content_key(named, "\n".join(script), version(yosys_package()), preparation)
 
     def build(folder: Path) -> None:
         (folder / "design.v").write_text(named)
