@@ -21,11 +21,11 @@ from tests.harness import runner
 from tests.harness.example import PairAdder
 from tests.harness.netlist import netlist, prove_equal
 from tests.harness.runner import NETLIST_VARIABLE, TOP, BenchFailed, run_bench
-from tests.hdl.arithmetic import test_arithmetic as arithmetic
 from tests.hdl.control import test_memories as memories
 from tests.hdl.matrix import test_dot as dot
 from tests.hdl.matrix import test_top_k as top_k
 from tests.hdl.rows import test_rows as rows
+from tests.hdl.vector import test_gate as gate
 from tests.hdl.vector import test_quantizer as quantizer
 
 ADDER = "tests.harness.bench_example"
@@ -33,11 +33,8 @@ REGISTERS = ('REG_INPUTA_CLK("CLK0")', 'REG_OUTPUT_CLK("CLK0")')
 """Of a multiplier, in use: `boards/ecp5_dsp.py`."""
 
 BENCHES: dict[str, tuple[str, Callable[[], None], tuple[str, ...]]] = {
-    "arithmetic": (
-        "ecp5",
-        partial(arithmetic.test_arithmetic, 500, 0.0),
-        ("MULT18X18D ", "DP16KD ", "CCU2C "),
-    ),
+    # Its block RAMs are tables.
+    "gate": ("ecp5", partial(gate.test_gate, 80.0), ("MULT18X18D ", "DP16KD ", "CCU2C ")),
     "dot": ("ecp5", partial(dot.test_dot, "r1c1b9"), REGISTERS),
     "quantizer": ("ecp5", partial(quantizer.test_quantizer, 2, 9, 0.3), ("TRELLIS_DPR16X4 ", "LUT4 ")),
     # Its ports have indices in their names.

@@ -17,6 +17,8 @@ from .ecp5_cells import BLOCK_RAM, MULTIPLIER
 FAMILIES = ("generic", "ecp5")
 """Gates and flip-flops of no family in particular, memories among them; the cells that an ECP5 consists of."""
 
+GATES = ["abc -g AND,XOR,MUX", "opt_clean"]
+
 
 def netlist(source: str, top: str, family: str) -> str:
     """The flat netlist of a design in Verilog, with the same top module, from the cache if it is there.
@@ -35,8 +37,9 @@ def netlist(source: str, top: str, family: str) -> str:
     if family not in FAMILIES:
         raise ValueError(f"netlist {family!r}: there are {', '.join(FAMILIES)}")
     synthesis = {
-        # Without a family's cells all that is left is operators, which are no netlist: gates and flip-flops are.
-        "generic": [f"synth -flatten -top {top}", "abc -g AND,XOR,MUX", "opt_clean"],
+        # Without a family's cells all that is left is operators, which are no netlist: gates and flip-flops are. As
+        # in a chip, memories are macros beside them.
+        "generic": [f"synth -flatten -top {top} -run :fine", "opt -fast -full", "techmap", "opt -fast", *GATES],
         "ecp5": [f"{TARGETS['ecp5'].synthesis} -top {top}"],
     }[family]
     script = ["read_verilog design.v", *synthesis, "clean -purge", "check -assert", "write_json netlist.json"]
@@ -54,7 +57,14 @@ def netlist(source: str, top: str, family: str) -> str:
             design = json.loads(file.read_text())
             prepare(design["modules"][top])
             file.write_text(json.dumps(design))
-        again = ["read_json netlist.json", "clean -purge", "check -assert", "write_verilog -noattr netlist.v"]
+        # Verilator takes many times the memory where bits of a vector depend on each other.
+        again = [
+            "read_json netlist.json",
+            "splitnets",
+            "clean -purge",
+            "check -assert",
+            "write_verilog -noattr netlist.v",
+        ]
         run_yosys(again, folder, lambda line: None)
         file.unlink()
 

@@ -37,7 +37,14 @@ NETLIST_VARIABLE = "CELOSIA_NETLIST"
 WAIVERS = Path(sim.__file__).with_name("waivers.vlt")
 TOP = "top"
 # Optimizing costs more than it saves in runs of a few thousand cycles; long benches pass `optimize=True`.
-_COMPILE_FLAGS = {False: "-O1", True: "-O3"}
+_LEVELS = {False: "-O1", True: "-O3"}
+_HEADER = "runtime.h"
+_INCLUDES = "".join(
+    f"#include {header}\n"
+    for header in ("<memory>", "<string>", '"verilated.h"', '"verilated_dpi.h"', '"verilated_vpi.h"')
+)
+"""Of every file that Verilator writes, and of cocotb's."""
+_HEADER_OF_THE_DESIGN = "none"
 
 
 class BenchFailed(AssertionError):
@@ -138,7 +145,7 @@ def build_bench(
     toolchain = find_toolchain()
     converted = component if isinstance(component, str) else verilog.convert(component, name=TOP, emit_src=False)
     source = NO_BITS.sub("", converted)
-    arguments = ["--no-public-flat-rw", "-CFLAGS", _COMPILE_FLAGS[optimize]]
+    arguments = ["--no-public-flat-rw"]
     cells, found = "", []
     if family:
         ours = False  # nor is what Yosys writes
@@ -149,7 +156,8 @@ def build_bench(
     visible = _control_file(source, public)
     # The simulation is linked against cocotb's libraries where they are, so their folder counts.
     libraries = [cocotb.__version__, str(cocotb_tools.config.libs_dir)]
-    variant = json.dumps([arguments, waves, toolchain.version, toolchain.make_flags, libraries])
+    compiled = _make_flags(_LEVELS[optimize])
+    variant = json.dumps([arguments, compiled, _INCLUDES, waves, toolchain.version, toolchain.make_flags, libraries])
     key = content_key(source, cells, visible, WAIVERS.read_bytes(), variant)
 
     def build(folder: Path) -> None:
@@ -157,7 +165,8 @@ def build_bench(
         (folder / "public.vlt").write_text(visible)
         if ours:
             lint(folder / "top.v", toolchain=toolchain)
-        _with_runtime(folder, content_key(variant), lambda: _compile(folder, arguments, waves, toolchain))
+        with _environment({**toolchain.env, "MAKEFLAGS": f"{toolchain.env['MAKEFLAGS']} {compiled}"}):
+            _with_runtime(folder, content_key(variant), lambda: _compile(folder, arguments, waves))
 
     return cached_build("bench", key, build)
 
@@ -176,42 +185,60 @@ def lint(source: Path, *, toolchain: Toolchain) -> None:
         raise BuildFailed(f"lint of {source.name} failed:\n{process.stderr}")
 
 
+def _make_flags(level: str) -> str:
+    """For make: code that runs once is not optimized, and `_HEADER` takes the place of a header of each design's own,
+    which would be compiled twice."""
+    fast, slow = (f"{level}\\ -include\\ {_HEADER}" for level in (level, "-O0"))
+    design = f"VK_PCH_H={_HEADER_OF_THE_DESIGN} VK_PCH_I_FAST= VK_PCH_I_SLOW="
+    return f"OPT_FAST={fast} OPT_SLOW={slow} OPT_GLOBAL={fast} {design}"
+
+
 def _with_runtime(folder: Path, key: str, compile_design: Callable[[], None]) -> None:
-    """Compile a design with the Verilator runtime that an earlier one left: most of the cost of a small bench.
+    """Compile a design with what an earlier one left: the Verilator runtime and the precompiled header, most of the
+    cost of a small bench.
 
     The runner calls Verilator and make in one go, and make compares the objects with the makefile that Verilator has
     just written, so they are put into the folder dated ahead of it.
     """
     runtime = cache_root() / "runtime" / key
+    (folder / _HEADER).write_text(_INCLUDES)
+    for speed in ("fast", "slow"):
+        (folder / f"{_HEADER_OF_THE_DESIGN}.{speed}.gch").touch()
     if runtime.is_dir():
-        for compiled in runtime.iterdir():
+        for compiled in runtime.glob("*.o"):
             ahead = time.time() + 86400
             os.utime(shutil.copy(compiled, folder), (ahead, ahead))
+        (folder / f"{_HEADER}.gch").symlink_to(runtime / f"{_HEADER}.gch")
     compile_design()
 
     def keep(entry: Path) -> None:
         for compiled in folder.glob("verilated*.o"):
             shutil.copy(compiled, entry)
+        # The compiler takes the one of a folder that was made with its own flags.
+        headers = [f"{_HEADER}.{speed}.gch" for speed in ("fast", "slow")]
+        subprocess.run(["make", "-C", folder, "-f", f"V{TOP}.mk", *headers], check=True, capture_output=True)
+        (entry / f"{_HEADER}.gch").mkdir()
+        for header in headers:
+            shutil.move(folder / header, entry / f"{_HEADER}.gch" / header)
 
     cached_build("runtime", key, keep)
     for leftover in [*folder.glob("*.o"), *folder.glob("*.a"), *folder.glob("*.gch")]:
         leftover.unlink()  # most of the size, and never linked again
 
 
-def _compile(folder: Path, arguments: list[str], waves: bool, toolchain: Toolchain) -> None:
+def _compile(folder: Path, arguments: list[str], waves: bool) -> None:
+    """The runner takes its tools from this process's environment only."""
     log = folder / "build.log"
     runner = cocotb_runner.get_runner("verilator")
     try:
-        # The runner takes its tools from this process's environment only.
-        with _environment(toolchain.env):
-            runner.build(
-                sources=[WAIVERS, folder / "public.vlt", folder / "top.v"],
-                hdl_toplevel=TOP,
-                build_dir=folder,
-                build_args=arguments,
-                waves=waves,
-                log_file=log,
-            )
+        runner.build(
+            sources=[WAIVERS, folder / "public.vlt", folder / "top.v"],
+            hdl_toplevel=TOP,
+            build_dir=folder,
+            build_args=arguments,
+            waves=waves,
+            log_file=log,
+        )
     except RuntimeError as error:
         raise BuildFailed(f"Verilator or the compiler failed:\n{log.read_text()[-4000:]}") from error
 

@@ -142,7 +142,7 @@ class Unit:
         lanes = self.layouts.lanes
         for address in range(MEMORY_WORDS):
             self.dut.peek_address.value = address
-            await self.bench.cycles(1)
+            await self.bench.cycles(2)
             got = unpack(self.layouts.vector, int(self.dut.peek.value))
             expected = self.scratchpad[address * lanes : (address + 1) * lanes]
             assert got == expected, f"scratchpad word {address}: {got} instead of {expected}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
+from amaranth.lib.memory import Memory, WritePort
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from celosia.arch.pipeline import Registers
@@ -48,23 +48,35 @@ class _Memories:
         self.loads = loads
         m.d.comb += loads.ready.eq(1)
 
-    def add(self, code: int, layout: data.Layout, port: object, *, name: str) -> Memory:
-        """A memory behind a `read_port`: data one cycle after `en`, noise in all other cycles."""
+    def loads_into(self, code: int) -> Value:
+        """Whether a word for this memory is there."""
+        return self.loads.valid & (self.loads.payload.memory == code)
+
+    def add(self, code: int, layout: data.Layout, port: object, *, name: str) -> None:
+        """A memory that is only loaded, behind a `read_port`."""
+        _, write = self.add_behind(port, layout, name=name)
+        self.m.d.comb += [
+            write.en.eq(self.loads_into(code)),
+            write.addr.eq(self.loads.payload.address),
+            write.data.eq(self.loads.payload.word),
+        ]
+
+    def add_behind(
+        self, port: object, layout: data.Layout, *, name: str, granularity: int | None = None
+    ) -> tuple[Memory, WritePort]:
+        """A memory behind a `read_port`: data one cycle after `en`, noise in all other cycles. And its write port."""
         width = unsigned_width(layout)
         memory = Memory(shape=unsigned(width), depth=MEMORY_WORDS, init=[])
         self.m.submodules[name] = memory
-        read, write = memory.read_port(), memory.write_port()
+        read, write = memory.read_port(), memory.write_port(granularity=granularity)
         answered = Signal(name=f"{name}_answered")
         self.m.d.sync += answered.eq(port.en)
         self.m.d.comb += [
             read.en.eq(1),
             read.addr.eq(port.address),
             Value.cast(port.data).eq(read.data ^ (~answered).replicate(width)),
-            write.en.eq(self.loads.valid & (self.loads.payload.memory == code)),
-            write.addr.eq(self.loads.payload.address),
-            write.data.eq(self.loads.payload.word),
         ]
-        return memory
+        return memory, write
 
 
 class EngineWithMemories(wiring.Component):
@@ -129,13 +141,13 @@ class MatrixUnitWithMemories(wiring.Component):
         memories.add(Load.ACTIVATIONS, words(self.layouts), unit.am, name="activations")
         memories.add(Load.PROBABILITIES, words(self.layouts), unit.probabilities, name="probabilities")
         memories.add(Load.PARAMETERS, self.layouts.vector, unit.pm, name="parameters")
-        scratchpad = memories.add(Load.SCRATCHPAD, self.layouts.vector, unit.spm_read, name="scratchpad")
-        write = scratchpad.write_port(granularity=32)
-        peek = scratchpad.read_port(domain="comb")
+        scratchpad, write = memories.add_behind(unit.spm_read, self.layouts.vector, name="scratchpad", granularity=32)
+        peek = scratchpad.read_port()
         m.d.comb += [
             write.en.eq(unit.spm_write.mask & unit.spm_write.en.replicate(self.layouts.lanes)),
             write.addr.eq(unit.spm_write.address),
             write.data.eq(unit.spm_write.data),
+            peek.en.eq(1),
             peek.addr.eq(self.peek_address),
             Value.cast(self.peek).eq(peek.data),
             self.candidates.eq(unit.candidates),
@@ -143,6 +155,13 @@ class MatrixUnitWithMemories(wiring.Component):
             self.busy.eq(unit.busy),
             unit.clear.eq(self.clear),
         ]
+        # One port, or synthesis makes flip-flops of it: it is loaded before the unit writes.
+        with m.If(memories.loads_into(Load.SCRATCHPAD)):
+            m.d.comb += [
+                write.en.eq(~0),
+                write.addr.eq(self.i_load.payload.address),
+                write.data.eq(self.i_load.payload.word),
+            ]
         for name in ("i", "i_raw", "i_micro_op", "i_tile"):
             connect(m, flipped(getattr(self, name)), getattr(unit, name))
         connect(m, unit.o_result, flipped(self.o_result))
