@@ -157,8 +157,8 @@ def build_bench(
     # The simulation is linked against cocotb's libraries where they are, so their folder counts.
     libraries = [cocotb.__version__, str(cocotb_tools.config.libs_dir)]
     compiled = _make_flags(_LEVELS[optimize])
-    variant = json.dumps([arguments, compiled, _INCLUDES, waves, toolchain.version, toolchain.make_flags, libraries])
-    key = content_key(source, cells, visible, WAIVERS.read_bytes(), variant)
+    runtime = json.dumps([compiled, _INCLUDES, waves, toolchain.version, toolchain.make_flags, libraries])
+    key = content_key(source, cells, visible, WAIVERS.read_bytes(), json.dumps(arguments), runtime)
 
     def build(folder: Path) -> None:
         (folder / "top.v").write_text(source + cells)
@@ -166,7 +166,7 @@ def build_bench(
         if ours:
             lint(folder / "top.v", toolchain=toolchain)
         with _environment({**toolchain.env, "MAKEFLAGS": f"{toolchain.env['MAKEFLAGS']} {compiled}"}):
-            _with_runtime(folder, content_key(variant), lambda: _compile(folder, arguments, waves))
+            _with_runtime(folder, content_key(runtime), lambda: _compile(folder, arguments, waves))
 
     return cached_build("bench", key, build)
 
