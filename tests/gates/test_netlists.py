@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 from amaranth.hdl import Module
@@ -19,7 +20,7 @@ from celosia.boards.units import find_unit
 from celosia.hdl.verilog import component_verilog
 from tests.harness import runner
 from tests.harness.example import PairAdder
-from tests.harness.netlist import netlist, prove_equal
+from tests.harness.netlist import FAMILIES, netlist, prove_equal
 from tests.harness.runner import NETLIST_VARIABLE, TOP, BenchFailed, run_bench
 from tests.hdl.control import test_memories as memories
 from tests.hdl.matrix import test_dot as dot
@@ -64,7 +65,7 @@ def test_bench_on_a_netlist(bench: str, monkeypatch: pytest.MonkeyPatch) -> None
     family, run, cells = BENCHES[bench]
     seen: list[str] = []
 
-    def watched(*arguments: str) -> str:
+    def watched(*arguments: Any) -> str:
         seen.append(netlist(*arguments))
         return seen[-1]
 
@@ -80,7 +81,7 @@ def test_bench_on_a_netlist(bench: str, monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_wrong_gate_is_found(family: str, gate: str, other: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The netlist is what is simulated: one gate of the adder changed."""
 
-    def broken(*arguments: str) -> str:
+    def broken(*arguments: Any) -> str:
         text, changes = re.subn(gate, other, netlist(*arguments), count=1)
         assert changes == 1
         return text
@@ -96,6 +97,23 @@ def test_models_of_chips_are_not_synthesized(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv(NETLIST_VARIABLE, "ecp5")
     monkeypatch.setattr(runner, "netlist", lambda *arguments: pytest.fail("a netlist was made"))
     run_bench(PairAdder(), ADDER, name="adder", parameters={"stall": 0.0}, ours=False)
+
+
+COUNTERS = """module top(input clk, output odd);
+  reg [3:0] seen = 0, hidden = 0;
+  always @(posedge clk) {seen, hidden} <= {seen + hidden[3:1], hidden + 4'd3};
+  assign odd = seen[3];
+endmodule
+"""
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_a_bench_looks_at_stays_whole(family: str) -> None:
+    """Of other signals each bit is a wire, since Verilator takes bits of a vector that depend on each other badly."""
+    text = netlist(COUNTERS, TOP, family, ["seen"])
+    assert re.search(r"^  (reg|wire) \[3:0\] seen\b", text, re.MULTILINE)
+    assert not re.search(r"\[3:0\] hidden\b", text)
+    assert "\\hidden[3] " in text
 
 
 def test_another_family_is_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from celosia.boards.families import TARGETS
@@ -20,12 +21,13 @@ FAMILIES = ("generic", "ecp5")
 GATES = ["abc -g AND,XOR,MUX", "opt_clean"]
 
 
-def netlist(source: str, top: str, family: str) -> str:
+def netlist(source: str, top: str, family: str, whole: Sequence[str] = ()) -> str:
     """The flat netlist of a design in Verilog, with the same top module, from the cache if it is there.
 
     Parameters
     ----------
     family : one of `FAMILIES`.
+    whole : signals of the top module that a bench looks at; of others each bit is a wire of its own.
 
     Raises
     ------
@@ -47,7 +49,10 @@ def netlist(source: str, top: str, family: str) -> str:
     placement = TARGETS[family].placement if family in TARGETS else None
     prepare, preparation = (placement.prepare, placement.preparation) if placement is not None else (None, "")
     named = plain(source)
-    key = content_key(named, "\n".join(script), version(yosys_package()), preparation)
+    # Verilator takes many times the memory where bits of a vector depend on each other.
+    bits = " ".join(["splitnets w:*", *(f"w:{name} %d" for name in whole)])
+    again = ["read_json netlist.json", bits, "clean -purge", "check -assert", "write_verilog -noattr netlist.v"]
+    key = content_key(named, "\n".join([*script, *again]), version(yosys_package()), preparation)
 
     def build(folder: Path) -> None:
         (folder / "design.v").write_text(named)
@@ -57,14 +62,6 @@ def netlist(source: str, top: str, family: str) -> str:
             design = json.loads(file.read_text())
             prepare(design["modules"][top])
             file.write_text(json.dumps(design))
-        # Verilator takes many times the memory where bits of a vector depend on each other.
-        again = [
-            "read_json netlist.json",
-            "splitnets",
-            "clean -purge",
-            "check -assert",
-            "write_verilog -noattr netlist.v",
-        ]
         run_yosys(again, folder, lambda line: None)
         file.unlink()
 

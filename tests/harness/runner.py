@@ -149,7 +149,7 @@ def build_bench(
     cells, found = "", []
     if family:
         ours = False  # nor is what Yosys writes
-        source = netlist(source, TOP, family)
+        source = netlist(source, TOP, family, [signal for module, signal in public if module == TOP])
         cells, found = cell_models(family)
     if not ours:
         arguments += ["-Wno-fatal", "-Wno-lint", *found]
