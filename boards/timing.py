@@ -48,7 +48,7 @@ _CLOCK = re.compile(r"^\$glbnet\$|(?<=.)\$.*")
 """What nextpnr puts around the name of a clock: global buffers."""
 
 
-def clock_name(name: str) -> str:
+def _clock_name(name: str) -> str:
     """A clock as its domain is called, whichever part of the design its wire is named after."""
     return _CLOCK.sub("", name).rsplit(".", 1)[-1]
 
@@ -69,7 +69,7 @@ def read_timing(report: Mapping[str, Any], netlist: Netlist) -> tuple[dict[str, 
     paths = [path["path"] for path in report["critical_paths"] if {path["from"], path["to"]} == ends]
     if not paths:
         return {}, None
-    clocks = {clock_name(name): round(of["achieved"], 1) for name, of in report["fmax"].items()}
+    clocks = {_clock_name(name): round(of["achieved"], 1) for name, of in report["fmax"].items()}
     return clocks, _critical_path(max(paths, key=_delay), netlist)
 
 

@@ -16,9 +16,7 @@ from celosia.sim.cache import cached_build, content_key
 from .ecp5_cells import BLOCK_RAM, MULTIPLIER
 
 FAMILIES = ("generic", "ecp5")
-"""Gates and flip-flops of no family in particular, memories among them; the cells that an ECP5 consists of."""
-
-GATES = ["abc -g AND,XOR,MUX", "opt_clean"]
+"""Gates and flip-flops of no family in particular, memories beside them; the cells that an ECP5 consists of."""
 
 
 def netlist(source: str, top: str, family: str, whole: Sequence[str] = ()) -> str:
@@ -41,7 +39,10 @@ def netlist(source: str, top: str, family: str, whole: Sequence[str] = ()) -> st
     synthesis = {
         # Without a family's cells all that is left is operators, which are no netlist: gates and flip-flops are. As
         # in a chip, memories are macros beside them.
-        "generic": [f"synth -flatten -top {top} -run :fine", "opt -fast -full", "techmap", "opt -fast", *GATES],
+        "generic": [
+            f"synth -flatten -top {top} -run :fine",
+            *("opt -fast -full", "techmap", "opt -fast", "abc -g AND,XOR,MUX", "opt_clean"),
+        ],
         "ecp5": [f"{TARGETS['ecp5'].synthesis} -top {top}"],
     }[family]
     script = ["read_verilog design.v", *synthesis, "clean -purge", "check -assert", "write_json netlist.json"]

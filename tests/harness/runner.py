@@ -45,6 +45,8 @@ _INCLUDES = "".join(
 )
 """Of every file that Verilator writes, and of cocotb's."""
 _HEADER_OF_THE_DESIGN = "none"
+_SPEEDS = ("fast", "slow")
+"""Verilator's makefile precompiles a header once for each, with the flags of code that runs often, or once."""
 
 
 class BenchFailed(AssertionError):
@@ -201,25 +203,26 @@ def _with_runtime(folder: Path, key: str, compile_design: Callable[[], None]) ->
     just written, so they are put into the folder dated ahead of it.
     """
     runtime = cache_root() / "runtime" / key
+    precompiled = f"{_HEADER}.gch"  # a folder, of which the compiler takes what was made with its own flags
     (folder / _HEADER).write_text(_INCLUDES)
-    for speed in ("fast", "slow"):
+    for speed in _SPEEDS:
         (folder / f"{_HEADER_OF_THE_DESIGN}.{speed}.gch").touch()
     if runtime.is_dir():
         for compiled in runtime.glob("*.o"):
             ahead = time.time() + 86400
             os.utime(shutil.copy(compiled, folder), (ahead, ahead))
-        (folder / f"{_HEADER}.gch").symlink_to(runtime / f"{_HEADER}.gch")
+        (folder / precompiled).symlink_to(runtime / precompiled)
     compile_design()
 
     def keep(entry: Path) -> None:
         for compiled in folder.glob("verilated*.o"):
             shutil.copy(compiled, entry)
-        # The compiler takes the one of a folder that was made with its own flags.
-        headers = [f"{_HEADER}.{speed}.gch" for speed in ("fast", "slow")]
-        subprocess.run(["make", "-C", folder, "-f", f"V{TOP}.mk", *headers], check=True, capture_output=True)
-        (entry / f"{_HEADER}.gch").mkdir()
+        headers = [f"{_HEADER}.{speed}.gch" for speed in _SPEEDS]
+        make = ["make", "-C", folder, "-f", f"V{TOP}.mk", *headers]
+        subprocess.run(make, check=True, stdout=subprocess.DEVNULL)  # what the compiler has to say stays on stderr
+        (entry / precompiled).mkdir()
         for header in headers:
-            shutil.move(folder / header, entry / f"{_HEADER}.gch" / header)
+            shutil.move(folder / header, entry / precompiled)
 
     cached_build("runtime", key, keep)
     for leftover in [*folder.glob("*.o"), *folder.glob("*.a"), *folder.glob("*.gch")]:

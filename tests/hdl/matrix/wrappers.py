@@ -48,33 +48,25 @@ class _Memories:
         self.loads = loads
         m.d.comb += loads.ready.eq(1)
 
-    def loads_into(self, code: int) -> Value:
-        """Whether a word for this memory is there."""
-        return self.loads.valid & (self.loads.payload.memory == code)
-
-    def add(self, code: int, layout: data.Layout, port: object, *, name: str) -> None:
-        """A memory that is only loaded, behind a `read_port`."""
-        _, write = self.add_behind(port, layout, name=name)
-        self.m.d.comb += [
-            write.en.eq(self.loads_into(code)),
-            write.addr.eq(self.loads.payload.address),
-            write.data.eq(self.loads.payload.word),
-        ]
-
-    def add_behind(
-        self, port: object, layout: data.Layout, *, name: str, granularity: int | None = None
+    def add(
+        self, code: int, layout: data.Layout, port: object, *, name: str, granularity: int | None = None
     ) -> tuple[Memory, WritePort]:
-        """A memory behind a `read_port`: data one cycle after `en`, noise in all other cycles. And its write port."""
+        """A memory behind a `read_port`: data one cycle after `en`, noise in all other cycles. And its one write port,
+        by which it is loaded."""
         width = unsigned_width(layout)
         memory = Memory(shape=unsigned(width), depth=MEMORY_WORDS, init=[])
         self.m.submodules[name] = memory
         read, write = memory.read_port(), memory.write_port(granularity=granularity)
         answered = Signal(name=f"{name}_answered")
+        loaded = self.loads.valid & (self.loads.payload.memory == code)
         self.m.d.sync += answered.eq(port.en)
         self.m.d.comb += [
             read.en.eq(1),
             read.addr.eq(port.address),
             Value.cast(port.data).eq(read.data ^ (~answered).replicate(width)),
+            write.en.eq(loaded.replicate(len(write.en))),
+            write.addr.eq(self.loads.payload.address),
+            write.data.eq(self.loads.payload.word),
         ]
         return memory, write
 
@@ -141,12 +133,18 @@ class MatrixUnitWithMemories(wiring.Component):
         memories.add(Load.ACTIVATIONS, words(self.layouts), unit.am, name="activations")
         memories.add(Load.PROBABILITIES, words(self.layouts), unit.probabilities, name="probabilities")
         memories.add(Load.PARAMETERS, self.layouts.vector, unit.pm, name="parameters")
-        scratchpad, write = memories.add_behind(unit.spm_read, self.layouts.vector, name="scratchpad", granularity=32)
+        scratchpad, write = memories.add(
+            Load.SCRATCHPAD, self.layouts.vector, unit.spm_read, name="scratchpad", granularity=32
+        )
+        # By the port that loads it, which it does before: with a second one synthesis makes flip-flops of it.
+        with m.If(unit.spm_write.en):
+            m.d.comb += [
+                write.en.eq(unit.spm_write.mask),
+                write.addr.eq(unit.spm_write.address),
+                write.data.eq(unit.spm_write.data),
+            ]
         peek = scratchpad.read_port()
         m.d.comb += [
-            write.en.eq(unit.spm_write.mask & unit.spm_write.en.replicate(self.layouts.lanes)),
-            write.addr.eq(unit.spm_write.address),
-            write.data.eq(unit.spm_write.data),
             peek.en.eq(1),
             peek.addr.eq(self.peek_address),
             Value.cast(self.peek).eq(peek.data),
@@ -155,13 +153,6 @@ class MatrixUnitWithMemories(wiring.Component):
             self.busy.eq(unit.busy),
             unit.clear.eq(self.clear),
         ]
-        # One port, or synthesis makes flip-flops of it: it is loaded before the unit writes.
-        with m.If(memories.loads_into(Load.SCRATCHPAD)):
-            m.d.comb += [
-                write.en.eq(~0),
-                write.addr.eq(self.i_load.payload.address),
-                write.data.eq(self.i_load.payload.word),
-            ]
         for name in ("i", "i_raw", "i_micro_op", "i_tile"):
             connect(m, flipped(getattr(self, name)), getattr(unit, name))
         connect(m, unit.o_result, flipped(self.o_result))
