@@ -7,7 +7,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..driver.processes import run_logged
+from ..driver.processes import reason, run_logged
 from .errors import RoutingError, SynthesisError
 from .timing import Clock
 
@@ -180,7 +180,7 @@ def _run(tool: str, arguments: Sequence[str], folder: Path, tick: Tick, own: Pat
     code = run_logged([sys.executable, "-c", *arguments], printed, folder=folder, tick=lambda: tick(_last_line(log)))
     text = "".join(file.read_text(errors="replace") for file in dict.fromkeys((log, printed)))
     if code:
-        raise SynthesisError(f"{tool} failed: {_reason(text) or f'exit code {code}'}")
+        raise SynthesisError(f"{tool} failed: {reason(code, _complaint(text))}")
     return text
 
 
@@ -196,7 +196,7 @@ def _last_line(log: Path) -> str:
     return next((line.strip() for line in reversed(lines[:-1]) if line.strip()), "")
 
 
-def _reason(log: str) -> str:
+def _complaint(log: str) -> str:
     """The line of a log that says what went wrong."""
     lines = [line for line in log.splitlines() if line.strip()]
     errors = [line for line in lines if line.lstrip().startswith("ERROR") or "error:" in line.lower()]

@@ -73,6 +73,23 @@ def run_logged(
             raise
 
 
+def reason(code: int, said: str) -> str:
+    """Why a program failed: the signal that ended it, and what it said; its exit code if there is neither.
+
+    Parameters
+    ----------
+    code : int
+        As `run_logged` returns it, not 0.
+    said : str
+        The part of its log that tells most, perhaps nothing.
+    """
+    if code > 0:
+        return said or f"exit code {code}"
+    hint = ", as when memory runs out" if -code == signal.SIGKILL else ""
+    killed = f"killed by {signal.Signals(-code).name}{hint}"
+    return f"{killed}; it said last: {said}" if said else killed
+
+
 def _bound(command: Sequence[str], folder: Path, env: Mapping[str, str] | None) -> list[str]:
     """The command, on Linux bound to this process: in truth to the thread that starts it, which also waits for it."""
     if sys.platform != "linux":

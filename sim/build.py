@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ..arch.config import AcceleratorConfig, derive
-from ..driver.processes import run_logged
+from ..driver.processes import reason, run_logged
 from ..hdl.verilog import component_verilog
 from .cache import cached_build, content_key
 from .toolchain import Toolchain, find_toolchain
@@ -193,5 +193,5 @@ def _run(command: list[str], folder: Path, toolchain: Toolchain) -> str:
     text = log.read_text(errors="replace")
     if code:
         tail = " | ".join(text.strip().splitlines()[-5:])
-        raise BuildError(f"{command[0]} failed in {folder.name}: {tail}")
+        raise BuildError(f"{command[0]} failed in {folder.name}: {reason(code, tail)}")
     return text

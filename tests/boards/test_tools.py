@@ -16,6 +16,14 @@ def test_failing_tool_says_why(tmp_path: Path) -> None:
         tools.run_yosys(["read_verilog no-such-file.v"], tmp_path, lambda line: None)
 
 
+def test_tool_that_is_killed_says_by_what(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its last line alone would be taken for the reason."""
+    monkeypatch.setattr(tools, "_PYOSYS", "import os; print('ABC', flush=True); os.kill(os.getpid(), 9)")
+    monkeypatch.setattr(tools, "yosys_package", lambda: "pyosys")
+    with pytest.raises(SynthesisError, match=r"^Yosys failed: killed by SIGKILL, .*; it said last: ABC$"):
+        tools.run_yosys([], tmp_path, lambda line: None)
+
+
 FAKE_YOSYS = """
 import sys, time
 def run_yosys(arguments):

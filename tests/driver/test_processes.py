@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from celosia.driver.processes import run_logged
+from celosia.driver.processes import reason, run_logged
 
 
 @pytest.mark.parametrize("in_thread", [False, True])
@@ -37,6 +37,19 @@ def test_signals_are_not_ignored(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]
     assert run_logged(command, tmp_path / "log", folder=tmp_path) == -signal.SIGKILL
     assert run_logged(["sh", "-c", "kill -PIPE $$"], tmp_path / "log", folder=tmp_path) == -signal.SIGPIPE
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "why"),
+    [
+        (3, "", "exit code 3"),
+        (3, "ERROR: no", "ERROR: no"),
+        (-signal.SIGKILL, "", "killed by SIGKILL, as when memory runs out"),
+        (-signal.SIGABRT, "Assert", "killed by SIGABRT; it said last: Assert"),
+    ],
+)
+def test_why_a_program_failed(code: int, said: str, why: str) -> None:
+    assert reason(code, said) == why
 
 
 @pytest.mark.parametrize("name", ["no-such-program", "./no-such-program", "/no/such/program"])
