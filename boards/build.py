@@ -13,34 +13,30 @@ from ..driver.compiler import check_folder, compile_model, write_folder
 from ..hdl.verilog import platform_verilog
 from .board import Board, find_board
 from .boot import check_tokenizer
-from .errors import RoutingError, SynthesisError
+from .errors import SynthesisError
 from .flows.board_core import board_core, memory_script
 from .netlist import Count, area
-from .synth import (
+from .placement import (
     NETLIST,
+    REFUSED,
     REPORT,
     RESULT,
+    SEEDS,
+    TOP,
     Cached,
-    Progress,
-    key_of,
-    lacking,
+    attempt,
     nextpnr_arguments,
     place,
     placement_key,
-    synthesized,
 )
+from .synth import Progress, lacking, synthesized
 from .timing import Clock, CriticalPath, limiting_clock
 from .tools import FEW, ROUNDS, check_package, yosys_package
 
-TOP = "top"
 STEPS = 4
-SEEDS = 3
-"""Placements that are tried: whether one of a device that is nearly full can be routed, and how fast it is, is luck."""
 PROMISE = 0.9
 """Of its clock that a placement must reach by estimate to be routed, which takes longest; routed ones were found 11 %
 slower to 13 % faster."""
-REFUSED = "refused"
-"""In the result of a placement that was not routed, why not; kept, so that it is not tried again."""
 
 
 @dataclass(frozen=True)
@@ -225,29 +221,14 @@ def _attempt(
     clock = nextpnr_arguments(board.config.control.clock_mhz, seed)
     arguments, settings = [*clock, *flow.arguments], flow.settings
     parts = [mapped.name, constraints, *placement_key(placement), *arguments, *map("=".join, settings.items())]
-    limits = [PROMISE, ROUNDS, FEW]
     pins, text = f"pins.{flow.constraints}", f"placed.{flow.text}"
 
     def show(line: str) -> None:
         tick(f"{'' if seed == 1 else f', placement {seed} of {SEEDS}'}: {line}")
 
     def fill(folder: Path) -> None:
-        try:
-            pinned = {pins: constraints}
-            place(mapped, placement, arguments, pinned, folder, show, settings=settings, promise=PROMISE)
-        except RoutingError as error:
-            for left in folder.iterdir():
-                left.unlink()
-            estimate = Clock("estimate", error.fmax_mhz, error.goal_mhz)
-            refusal = {REFUSED: str(error), "estimate": asdict(estimate), "limits": limits}
-            (folder / RESULT).write_text(json.dumps(refusal))
-            return
+        place(mapped, placement, arguments, {pins: constraints}, folder, show, settings=settings, promise=PROMISE)
         (folder / f"{text}.gz").write_bytes(gzip.compress((folder / text).read_bytes()))
         (folder / text).unlink()
 
-    folder = cached("board", key_of(parts), fill)
-    result = json.loads((folder / RESULT).read_text())
-    if REFUSED in result and result.get("limits") != limits:
-        # By other limits than today's; what was routed is good under any.
-        folder = cached("board", key_of([*parts, *map(str, limits)]), fill)
-    return folder
+    return attempt("board", parts, fill, cached, [PROMISE, ROUNDS, FEW])

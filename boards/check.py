@@ -7,7 +7,8 @@ from typing import Any
 
 from ..arch.config import load_config
 from .errors import SynthesisError
-from .synth import Cached, Progress, synthesize
+from .placement import Cached
+from .synth import Progress, synthesize
 from .table import BEGIN, END, PRESET, TARGETS_BEGIN, TARGETS_END, over_targets, part, share
 
 ALLOWED = 1.05

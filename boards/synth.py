@@ -1,10 +1,9 @@
 """`celosia synth`: area of a unit on a target and, where nextpnr places it, how fast it is and why not faster."""
 
 import gzip
-import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,24 @@ from .errors import SynthesisError
 from .families import TARGETS, Placement, Target, Totals
 from .harness import TimingHarness
 from .hints import hint
-from .netlist import Count, Netlist, area, load_netlist
-from .timing import CriticalPath, read_timing
-from .tools import check_package, run_nextpnr, run_yosys, version, yosys_package
+from .netlist import Count, area, load_netlist
+from .placement import (
+    NETLIST,
+    REFUSED,
+    RESULT,
+    SEEDS,
+    TOP,
+    Cached,
+    attempt,
+    key_of,
+    nextpnr_arguments,
+    place,
+    placement_key,
+)
+from .timing import CriticalPath
+from .tools import FEW, ROUNDS, check_package, run_yosys, version, yosys_package
 from .units import ACCELERATOR, find_unit
 
-TOP = "top"
-RESULT, NETLIST, REPORT = "result.json", "netlist.json.gz", "report.json"
-"""What an entry of the cache keeps."""
 READER_VERSION = "4"
 """Of what is read from netlist and report: part of the key of cached results, and by them of cached placements."""
 GOAL_MHZ = 80.0
@@ -36,8 +45,6 @@ _LEVELS = re.compile(r"Longest topological path in \S+ \(length=(\d+)\)")
 
 Progress = Callable[[int, int, str], None]
 """Steps done, steps, and what is being done."""
-Cached = Callable[[str, str, Callable[[Path], None]], Path]
-"""Kind, key and what fills the folder; returns the folder: `sim.cache.cached_build`, handed in by the caller."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,7 @@ class Synthesis:
         clocks: fmax of each clock in MHz, between registers, after place and route; empty where that is not done.
         critical_path: what limits the slowest clock.
         hint: which parameter shortens that path.
+        refused: why no placement was routed.
     """
 
     config: str
@@ -64,6 +72,7 @@ class Synthesis:
     clocks: dict[str, float]
     critical_path: CriticalPath | None
     hint: str | None
+    refused: str | None = None
 
     @property
     def fmax_mhz(self) -> float | None:
@@ -80,7 +89,8 @@ class Synthesis:
         names = {"config": self.config, "unit": self.unit, "target": self.target, "device": self.device}
         path = None if self.critical_path is None else asdict(self.critical_path)
         speed = {"fmax_mhz": self.fmax_mhz, "clocks": self.clocks, "critical_path": path, "hint": self.hint}
-        return {**names, **asdict(self.area), "totals": asdict(self.totals), "levels": self.levels, **speed}
+        area = {**asdict(self.area), "totals": asdict(self.totals), "levels": self.levels}
+        return {**names, **area, **speed, "refused": self.refused}
 
     def rows(self) -> dict[str, Any]:
         """The same for people."""
@@ -91,6 +101,8 @@ class Synthesis:
         del rows["totals"]
         if self.lacking:
             rows["fmax_mhz"] = f"not placed: {', '.join(self.lacking)}"
+        if rows.pop("refused"):
+            rows["fmax_mhz"] = f"not routed: {self.refused}"
         return rows
 
 
@@ -127,12 +139,12 @@ def synthesize(
     mapped = synthesized(source, chosen, cached, lambda line: report(1, f"Yosys: {line}"))
     result = json.loads((mapped / RESULT).read_text())
     used = area(result["cells"], chosen.resources)
-    clocks: dict[str, float] = {}
-    path: CriticalPath | None = None
+    placed: dict[str, Any] = {}
     if placement is not None and not lacking(used, chosen.totals):
         goal = config.control.clock_mhz if config.control.family == target else 0
         mhz = max(UNIT_MHZ, goal)
-        clocks, path = _placed(mapped, placement, mhz, cached, lambda line: report(2, f"nextpnr: {line}"))
+        placed = _placed(mapped, placement, mhz, cached, lambda line: report(2, f"nextpnr: {line}"))
+    path = CriticalPath(**placed["critical_path"]) if placed.get("critical_path") else None
     return Synthesis(
         config=config.name,
         unit=unit,
@@ -141,9 +153,10 @@ def synthesize(
         area=used,
         totals=chosen.totals,
         levels=result["levels"],
-        clocks=clocks,
+        clocks=placed.get("clocks", {}),
         critical_path=path,
         hint=None if path is None else hint(find_unit(unit), path, config),
+        refused=placed.get(REFUSED),
     )
 
 
@@ -196,70 +209,18 @@ def _levels(log: str) -> int:
 
 def _placed(
     mapped: Path, placement: Placement, mhz: float, cached: Cached, tick: Callable[[str], None]
-) -> tuple[dict[str, float], CriticalPath | None]:
-    """Clocks and the slowest path of a netlist; from the cache if it was placed before."""
-    arguments = nextpnr_arguments(mhz)
+) -> dict[str, Any]:
+    """What the first of `SEEDS` placements that is routed says: clocks and slowest path; or why the last is not."""
+    result: dict[str, Any] = {}
+    for seed in range(1, SEEDS + 1):
+        arguments = nextpnr_arguments(mhz, seed)
+        parts = [mapped.name, *placement_key(placement), *placement.constraints.values(), *arguments]
+        which = "" if seed == 1 else f"placement {seed} of {SEEDS}: "
 
-    def build(folder: Path) -> None:
-        place(mapped, placement, arguments, placement.constraints, folder, tick)
+        def fill(folder: Path, arguments: list[str] = arguments, which: str = which) -> None:
+            place(mapped, placement, arguments, placement.constraints, folder, lambda line: tick(f"{which}{line}"))
 
-    parts = [mapped.name, *placement_key(placement), *placement.constraints.values(), *arguments]
-    result = json.loads((cached("placement", key_of(parts), build) / RESULT).read_text())
-    path = result["critical_path"]
-    return result["clocks"], None if path is None else CriticalPath(**path)
-
-
-def place(
-    mapped: Path,
-    placement: Placement,
-    arguments: Sequence[str],
-    files: Mapping[str, str],
-    folder: Path,
-    tick: Callable[[str], None],
-    *,
-    settings: Mapping[str, str] | None = None,
-    promise: float = 0.0,
-) -> None:
-    """Place and route a netlist in `folder`, into which clocks and slowest path are written as `RESULT`.
-
-    Args:
-        mapped: what `synthesized` gives.
-        files: by name, what the arguments name.
-        settings: of nextpnr, those that are no arguments: it takes them from the netlist.
-        promise: as `run_nextpnr` has it.
-
-    Raises:
-        SynthesisError: nextpnr refuses the design.
-        RoutingError: this placement of it.
-    """
-    design = json.loads(gzip.decompress((mapped / NETLIST).read_bytes()))
-    module = design["modules"][TOP]
-    if placement.prepare is not None:
-        placement.prepare(module)
-    if settings:
-        module["settings"] = dict(settings)
-    netlist = folder / "netlist.json"
-    netlist.write_text(json.dumps(design))
-    for name, content in files.items():
-        (folder / name).write_text(content)
-    run_nextpnr(placement.package, [*placement.arguments, *arguments], folder, tick, promise=promise)
-    netlist.unlink()  # most of the size, and kept beside the cells
-    clocks, path = read_timing(json.loads((folder / REPORT).read_text()), Netlist(module))
-    result = {"clocks": clocks, "critical_path": None if path is None else asdict(path)}
-    (folder / RESULT).write_text(json.dumps(result))
-
-
-def placement_key(placement: Placement) -> list[str]:
-    """What of a placement, besides the files and the arguments of a design, decides its result."""
-    return [placement.preparation, version(placement.package), *placement.arguments]
-
-
-def nextpnr_arguments(mhz: float, seed: int = 1) -> list[str]:
-    """Of every nextpnr: the netlist, the report, and a clock that need not be reached."""
-    files = ["--json", "netlist.json", "--report", REPORT]
-    return ["--seed", str(seed), "--freq", f"{mhz:g}", *files, "--timing-allow-fail"]
-
-
-def key_of(parts: list[str]) -> str:
-    """Of an entry of the cache."""
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+        result = json.loads((attempt("placement", parts, fill, cached, [ROUNDS, FEW]) / RESULT).read_text())
+        if REFUSED not in result:
+            break
+    return result

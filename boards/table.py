@@ -8,7 +8,8 @@ from ..arch.config import AcceleratorConfig, load_config
 from ..arch.pipeline import FAMILIES
 from .errors import SynthesisError
 from .families import TARGETS
-from .synth import GOAL_MHZ, Cached, Progress, Synthesis, synthesize
+from .placement import Cached
+from .synth import GOAL_MHZ, Progress, Synthesis, synthesize
 from .units import UNITS
 
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"
@@ -176,7 +177,8 @@ def _slow(result: Synthesis) -> list[str]:
 
 
 def _speed(result: Synthesis) -> str:
-    return "-" if result.fmax_mhz is None else f"{result.fmax_mhz:.1f}"
+    missing = "not routed" if result.refused else "-"
+    return missing if result.fmax_mhz is None else f"{result.fmax_mhz:.1f}"
 
 
 def _all(jobs: Sequence[tuple[AcceleratorConfig, str, str]], cached: Cached, progress: Progress) -> list[Synthesis]:

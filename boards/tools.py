@@ -43,8 +43,10 @@ APICULA_PACKAGE = "apycula"
 """Is Project Apicula."""
 
 ROUNDS, FEW = 200, 20
-"""Of nextpnr's router2, which goes on to its 1,000th where wires must share places: where they share more than a few
+"""Of nextpnr's router2, which goes on without end where wires must share places: where they share more than a few
 after so many rounds, there is no hope. With a few, rounds are short, and one design was done in the 237th."""
+PATIENCE = 5
+"""Times the rounds, after which there is none with a few either: a NORM on GateMate had one left in the 3,300th."""
 _ROUND = re.compile(r"\biter=(\d+) .*\boverused=(\d+)")
 _ARCS = re.compile(r"^Info: +\d+ \|")
 """What router1 prints, after so many connections."""
@@ -110,8 +112,8 @@ def run_nextpnr(package: str, arguments: Sequence[str], folder: Path, tick: Tick
         if (found or _ARCS.match(line)) and not placed:
             _check_promise(_tool(package), folder, promise)
             placed = True
-        if found and int(found[1]) > ROUNDS and int(found[2]) > FEW:
-            places = f"{found[2]} wires are still in each other's place after {ROUNDS} rounds"
+        if found and int(found[1]) > ROUNDS * (1 if int(found[2]) > FEW else PATIENCE):
+            places = f"{found[2]} wires are still in each other's place after {int(found[1]) - 1} rounds"
             raise RoutingError(f"{_tool(package)} cannot route the design: {places}; make it smaller")
         tick(line)
 

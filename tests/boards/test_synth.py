@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from amaranth.hdl import Module
@@ -16,16 +17,19 @@ from click.testing import CliRunner
 
 from celosia.arch.config import load_config
 from celosia.boards import synth, table, tools
-from celosia.boards.errors import SynthesisError
+from celosia.boards.errors import RoutingError, SynthesisError
 from celosia.boards.families import TARGETS, Totals
 from celosia.boards.harness import TimingHarness
 from celosia.boards.netlist import Count
-from celosia.boards.synth import Cached, Synthesis, synthesize
+from celosia.boards.placement import Cached
+from celosia.boards.synth import Synthesis, synthesize
 from celosia.boards.table import markdown, targets_markdown, write_tables
 from celosia.boards.timing import CriticalPath
 from celosia.boards.units import ACCELERATOR, UNITS, Unit, find_unit
 from celosia.cli import main
 from celosia.sim.cache import cached_build
+
+from .cache import cached_in
 
 
 class Tiny(wiring.Component):
@@ -79,8 +83,47 @@ def test_command_prints_one_object() -> None:
     assert result.exit_code == 0, result.output
     names = "config unit target device lut ff dsp block_ram carry_lut ram_lut totals levels"
     printed = json.loads(result.stdout)
-    assert " ".join(printed) == f"{names} fmax_mhz clocks critical_path hint"
+    assert " ".join(printed) == f"{names} fmax_mhz clocks critical_path hint refused"
     assert " ".join(printed["critical_path"]) == "start end delay_ns routing_ns levels through"
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(
+    ("unlucky", "tried", "fmax", "refused", "shown"),
+    [
+        ((1,), [1, 2], 99.0, None, 99.0),
+        ((1, 2, 3), [1, 2, 3], None, "no way", "not routed: no way"),
+    ],
+)
+def test_placement_that_is_not_routed(
+    unlucky: tuple[int, ...],
+    tried: list[int],
+    fmax: float | None,
+    refused: str | None,
+    shown: float | str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another one is tried, and none twice; area is said whether one is routed or not."""
+    seeds: list[int] = []
+
+    def place(*arguments: Any) -> None:
+        options, folder = arguments[2], arguments[4]
+        seeds.append(int(options[options.index("--seed") + 1]))
+        if seeds[-1] in unlucky:
+            raise RoutingError("no way")
+        (folder / "result.json").write_text(json.dumps({"clocks": {"clk": 99.0}, "critical_path": None}))
+
+    def cached(kind: str, *rest: Any) -> Path:
+        return (cached_build if kind == "synthesis" else cached_in(tmp_path))(kind, *rest)
+
+    monkeypatch.setattr(synth, "place", place)
+    for _ in range(2):
+        result = synthesize(load_config("ecp5"), "tiny", "ecp5", cached=cached)
+    assert seeds == tried
+    assert (result.fmax_mhz, result.refused, result.area.ff) == (fmax, refused, 16)
+    assert result.rows()["fmax_mhz"] == shown and "refused" not in result.rows()
+    assert markdown([result]).splitlines()[2].endswith("| 99.0 |" if fmax else "| not routed |")
 
 
 @pytest.mark.usefixtures("tiny")

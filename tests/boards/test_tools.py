@@ -68,7 +68,9 @@ def test_router_that_does_not_get_done(tmp_path: Path, monkeypatch: pytest.Monke
     # Empty until the first line has come.
     told = [line for line in shown if line]
     assert told and all("iter=200 " in line for line in told)
-    route(tools.ROUNDS + 1, 2, overused=tools.FEW)
+    route(tools.PATIENCE * tools.ROUNDS, 2, overused=tools.FEW)
+    with pytest.raises(RoutingError, match=r"1 wires are still .* after 1000 rounds"):
+        route(tools.PATIENCE * tools.ROUNDS + 1, 60, overused=1)
 
 
 @pytest.mark.parametrize(
