@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +75,7 @@ class Netlist:
         self._cells: Mapping[str, Any] = module["cells"]
         self.types = {name: str(cell["type"]) for name, cell in self._cells.items()}
         self._names: dict[int, list[str]] = {}
+        self._nets: dict[str, list[int]] = {name: net["bits"] for name, net in module["netnames"].items()}
         for name, net in module["netnames"].items():
             if net["hide_name"]:
                 continue
@@ -99,6 +100,19 @@ class Netlist:
             behind = (other for other in self.types if not driven.isdisjoint(self._bits(other, "D", "DI")))
             name = next(behind, name)
         return self.register(name)
+
+    def signal(self, net: str, index: int) -> str | None:
+        """Our name for a bit of a net, which Yosys may have named; None if it has none, or is a constant."""
+        names = self._names.get(self._nets[net][index], []) if net in self._nets else []
+        return _nearest(_best(net, names)) if names else None
+
+    def readers(self, net: str, index: int) -> Iterator[tuple[str, str]]:
+        """Cells and ports that a bit of a net goes into."""
+        bit = self._nets[net][index]
+        for name, cell in self._cells.items():
+            for port, bits in cell["connections"].items():
+                if bit in bits and cell["port_directions"][port] == "input":
+                    yield name, port
 
     def unnamed_port(self, cell: str, port: str) -> str | None:
         """The signal at a port of a cell that Yosys named; None if the cell has our name, or the signal has none."""

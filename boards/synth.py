@@ -30,8 +30,8 @@ from .placement import (
     place,
     placement_key,
 )
-from .timing import CriticalPath
-from .tools import FEW, ROUNDS, check_package, run_yosys, version, yosys_package
+from .timing import CriticalPath, DeepestPath, read_depth
+from .tools import FEW, ROUNDS, check_package, run_yosys, version, yosys_log, yosys_package
 from .units import ACCELERATOR, find_unit
 
 READER_VERSION = "4"
@@ -56,6 +56,7 @@ class Synthesis:
         area: cells by kind.
         totals: what the device has of them.
         levels: LUTs and carry cells on the longest path between registers, memories and multipliers, as Yosys counts.
+        deepest_path: that path; None where only area was asked for, or the unit has no logic.
         clocks: fmax of each clock in MHz, between registers, after place and route; empty where that is not done.
         critical_path: what limits the slowest clock.
         hint: which parameter shortens that path.
@@ -72,6 +73,7 @@ class Synthesis:
     clocks: dict[str, float]
     critical_path: CriticalPath | None
     hint: str | None
+    deepest_path: DeepestPath | None = None
     refused: str | None = None
 
     @property
@@ -89,8 +91,9 @@ class Synthesis:
         names = {"config": self.config, "unit": self.unit, "target": self.target, "device": self.device}
         path = None if self.critical_path is None else asdict(self.critical_path)
         speed = {"fmax_mhz": self.fmax_mhz, "clocks": self.clocks, "critical_path": path, "hint": self.hint}
-        area = {**asdict(self.area), "totals": asdict(self.totals), "levels": self.levels}
-        return {**names, **area, **speed, "refused": self.refused}
+        deepest = None if self.deepest_path is None else asdict(self.deepest_path)
+        depth = {"levels": self.levels, "deepest_path": deepest}
+        return {**names, **asdict(self.area), "totals": asdict(self.totals), **depth, **speed, "refused": self.refused}
 
     def rows(self) -> dict[str, Any]:
         """The same for people."""
@@ -156,6 +159,7 @@ def synthesize(
         clocks=placed.get("clocks", {}),
         critical_path=path,
         hint=None if path is None else hint(find_unit(unit), path, config),
+        deepest_path=_deepest(mapped) if place else None,
         refused=placed.get(REFUSED),
     )
 
@@ -195,6 +199,10 @@ def synthesized(
         netlist.unlink()
 
     return cached("synthesis", key_of([source, *script, version(yosys_package()), READER_VERSION]), build)
+
+
+def _deepest(mapped: Path) -> DeepestPath | None:
+    return read_depth(yosys_log(mapped), load_netlist(gzip.decompress((mapped / NETLIST).read_bytes()), TOP))
 
 
 def _levels(log: str) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .harness import INPUT, INSTANCE, OUTPUT
+from .harness import INPUT, INSTANCE, OUTPUT, PARITY
 from .netlist import MADE_BY_YOSYS, Netlist
 
 
@@ -44,6 +44,20 @@ class CriticalPath:
     through: list[str]
 
 
+@dataclass(frozen=True)
+class DeepestPath:
+    """Of those between registers, memories and multipliers the one with most LUTs and carry cells, whatever they take.
+
+    Attributes:
+        start, end: as of a `CriticalPath`.
+    """
+
+    start: str
+    end: str
+
+
+_DEEPEST = re.compile(r"^Longest topological path in \S+ \(length=(\d+)\):\n((?: +\d+: .*\n?)*)", re.MULTILINE)
+_NET = re.compile(r"^ +\d+: \\?(\S+)(?: \[(\d+)\])?", re.MULTILINE)
 _CLOCK = re.compile(r"^\$glbnet\$|(?<=.)\$.*")
 """What nextpnr puts around the name of a clock: global buffers."""
 
@@ -88,6 +102,24 @@ def _critical_path(segments: list[Mapping[str, Any]], netlist: Netlist) -> Criti
         levels=sum(segment["type"] == "logic" for segment in segments),
         through=[_ours(net) for net in dict.fromkeys(nets[1:]) if not MADE_BY_YOSYS.search(net)],
     )
+
+
+def read_depth(log: str, netlist: Netlist) -> DeepestPath | None:
+    """The longest path that Yosys's pass ``ltp`` found; None if there is none in the unit, but in its harness."""
+    found = max(_DEEPEST.finditer(log), key=lambda match: int(match[1]), default=None)
+    nets = [(name, int(index or 0)) for name, index in _NET.findall(found[2])] if found else []
+    named = [_ours(name) for net in nets if (name := netlist.signal(*net))]
+    if not named:
+        return None
+    # A carry may go nowhere.
+    end = next((_taker(*reader, netlist) for reader in netlist.readers(*nets[-1])), named[-1])
+    return None if PARITY in named[0] or PARITY in end else DeepestPath(named[0], end)
+
+
+def _taker(cell: str, port: str, netlist: Netlist) -> str:
+    """The end of a path, or only the type of its cell where Yosys named that after lines of its own source."""
+    end = _end({"cell": cell, "port": port}, netlist)
+    return f"{netlist.types[cell]} {port}" if MADE_BY_YOSYS.match(end) else end
 
 
 def _end(place: Mapping[str, Any], netlist: Netlist) -> str:

@@ -89,6 +89,12 @@ def run_yosys(script: Sequence[str], folder: Path, tick: Tick) -> str:
     return _run("Yosys", [program, "yosys.ys"], folder, tick, log)
 
 
+def yosys_log(folder: Path) -> str:
+    """What Yosys said in a folder that it ran in."""
+    logs = (folder / _PASSES, _log("Yosys", folder))
+    return "".join(log.read_text(errors="replace") for log in logs if log.exists())
+
+
 def run_nextpnr(package: str, arguments: Sequence[str], folder: Path, tick: Tick, *, promise: float = 0.0) -> str:
     """Run the nextpnr of a package in a folder; returns its log.
 

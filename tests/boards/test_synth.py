@@ -67,6 +67,8 @@ def test_ecp5_gives_area_speed_and_path() -> None:
     assert path.levels > 1 and path.delay_ns == pytest.approx(1000 / result.fmax_mhz, rel=0.02)
     assert result.clocks == {"clk": result.fmax_mhz}
     assert result.levels == 8  # 16 bits of carry, two a cell; the multiplier is where paths end
+    deepest = result.deepest_path
+    assert deepest is not None and deepest.start.startswith("$") and deepest.end.startswith("o")
     assert result.hint is not None and "no parameter" in result.hint
 
 
@@ -74,14 +76,14 @@ def test_ecp5_gives_area_speed_and_path() -> None:
 def test_xcup_gives_area_only() -> None:
     result = synthesize(load_config("ecp5"), "tiny", "xcup", cached=cached_build)
     assert (result.area.dsp, result.area.ff, result.area.lut) == (1, 16, 16)
-    assert (result.fmax_mhz, result.critical_path) == (None, None)
+    assert (result.fmax_mhz, result.critical_path, result.deepest_path) == (None, None, None)
 
 
 @pytest.mark.usefixtures("tiny")
 def test_command_prints_one_object() -> None:
     result = CliRunner().invoke(main, ["synth", "--config", "ecp5", "--unit", "tiny", "--target", "ecp5", "--json"])
     assert result.exit_code == 0, result.output
-    names = "config unit target device lut ff dsp block_ram carry_lut ram_lut totals levels"
+    names = "config unit target device lut ff dsp block_ram carry_lut ram_lut totals levels deepest_path"
     printed = json.loads(result.stdout)
     assert " ".join(printed) == f"{names} fmax_mhz clocks critical_path hint refused"
     assert " ".join(printed["critical_path"]) == "start end delay_ns routing_ns levels through"

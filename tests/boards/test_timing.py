@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from celosia.boards.families import ECP5, GATEMATE, XILINX
 from celosia.boards.netlist import Count, Netlist, area
 from celosia.boards.nexus import prepare_nexus
-from celosia.boards.timing import CriticalPath, read_timing
+from celosia.boards.timing import CriticalPath, DeepestPath, read_depth, read_timing
 
 
 def test_cells_are_counted_by_what_they_occupy() -> None:
@@ -58,6 +60,49 @@ def test_path_is_of_the_clock_that_limits() -> None:
     clocks, slowest = read_timing(report, Netlist({"cells": {}, "netnames": {}}))
     assert clocks == {"slow": 33.3, "fast": 95.2}
     assert slowest is not None and (slowest.start, slowest.delay_ns) == ("fast Q", 10.5)
+
+
+def _depth(*nets: str, cells: dict[str, Any]) -> DeepestPath | None:
+    """What is read of a log with two paths, the longer through these nets; bit 7 is `unit.sum[1]`, 8 Yosys's own."""
+    lines = [f"{index:5}: {net}{' (via x)' * (index > 0)}\n" for index, net in enumerate(nets)]
+    short = "Longest topological path in top (length=0):\n    0: \\unit.other [0]\n\n"
+    log = f"{short}Longest topological path in top (length={len(nets) - 1}):\n{''.join(lines)}\n4. Executing JSON.\n"
+    names = {"unit.sum": (0, [6, 7]), "unit.next_LUT4_Z": (0, [9]), "$abc$1$n2": (1, [8]), "parity_of__o": (0, [5])}
+    nets_of = {name: {"hide_name": hidden, "bits": bits} for name, (hidden, bits) in names.items()}
+    return read_depth(log, Netlist({"cells": cells, "netnames": nets_of}))
+
+
+def _taking(kind: str, bit: int, names: tuple[str, str]) -> dict[str, Any]:
+    """A cell `names[0]` whose port `names[1]` takes a bit, and the one that drives it."""
+    output = "Q" if kind == "TRELLIS_FF" else "O"
+    directions = {names[1]: "input", output: "output"}
+    driver = {"type": "LUT4", "connections": {"Z": [bit]}, "port_directions": {"Z": "output"}}
+    cell = {"type": kind, "connections": {names[1]: [bit], output: [7]}, "port_directions": directions}
+    return {"driver": driver, names[0]: cell}
+
+
+@pytest.mark.parametrize(
+    ("nets", "cells", "expected"),
+    [
+        # From the first that we named to the register behind the last one.
+        (("$abc$1$n2", "\\unit.sum [1]", "$abc$1$n2"), _taking("TRELLIS_FF", 8, ("r", "DI")), ("sum[1]", "sum[1]")),
+        (("1'0", "\\unit.next_LUT4_Z"), _taking("MULT18X18D", 9, ("unit.product", "A0")), ("next", "product A0")),
+        (
+            ("\\unit.sum [1]", "$abc$1$n2"),
+            _taking("CARRY4", 8, ("$auto$maccmap.cc:240$9.carry4", "S")),
+            ("sum[1]", "CARRY4 S"),
+        ),
+        # A carry that nothing takes.
+        (("\\unit.sum [1]", "\\unit.next_LUT4_Z"), _taking("TRELLIS_FF", 8, ("r", "DI")), ("sum[1]", "next")),
+    ],
+)
+def test_deepest_path_by_our_names(nets: tuple[str, ...], cells: dict[str, Any], expected: tuple[str, str]) -> None:
+    assert _depth(*nets, cells=cells) == DeepestPath(*expected)
+
+
+def test_deepest_path_is_not_of_the_harness() -> None:
+    assert _depth("\\parity_of__o", "$abc$1$n2", cells=_taking("TRELLIS_FF", 8, ("r", "DI"))) is None
+    assert read_depth("no path at all", Netlist({"cells": {}, "netnames": {}})) is None
 
 
 def test_registers_are_called_as_we_call_them() -> None:

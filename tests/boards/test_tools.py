@@ -47,6 +47,7 @@ def test_wasm_yosys_is_read_from_its_file(tmp_path: Path, monkeypatch: pytest.Mo
         return tools.run_yosys([], tmp_path, shown.append)
 
     assert "(length=3)" in run("Longest topological path in top (length=3):", 0)
+    assert "(length=3)" in tools.yosys_log(tmp_path)
     assert any("(length=3)" in line for line in shown)
     with pytest.raises(SynthesisError, match=r"^Yosys failed: ERROR: no way$"):
         run("3. Executing SELECT pass.\nERROR: no way\nSelection contains:", 1)
