@@ -31,7 +31,7 @@ from .placement import (
 )
 from .synth import Progress, lacking, synthesized
 from .timing import Clock, CriticalPath, limiting_clock
-from .tools import FEW, ROUNDS, check_package, yosys_package
+from .tools import LIMITS, check_package, yosys_package
 
 STEPS = 4
 PROMISE = 0.9
@@ -231,4 +231,4 @@ def _attempt(
         (folder / f"{text}.gz").write_bytes(gzip.compress((folder / text).read_bytes()))
         (folder / text).unlink()
 
-    return attempt("board", parts, fill, cached, [PROMISE, ROUNDS, FEW])
+    return attempt("board", parts, fill, cached, [PROMISE, *LIMITS])

@@ -101,17 +101,28 @@ class Netlist:
             name = next(behind, name)
         return self.register(name)
 
+    def __contains__(self, net: str) -> bool:
+        """Whether a net is called so, by us or by Yosys."""
+        return net in self._nets
+
     def signal(self, net: str, index: int) -> str | None:
-        """Our name for a bit of a net, which Yosys may have named; None if it has none, or is a constant."""
-        names = self._names.get(self._nets[net][index], []) if net in self._nets else []
+        """Our name for a bit of a net, which Yosys may have named; None if it has none."""
+        names = self._names.get(self._nets[net][index], [])
         return _nearest(_best(net, names)) if names else None
+
+    def driver(self, net: str, index: int) -> tuple[str, str] | None:
+        """Cell and port that a bit of a net comes from; None for a port of the design."""
+        return next(self._at(net, index, "output"), None)
 
     def readers(self, net: str, index: int) -> Iterator[tuple[str, str]]:
         """Cells and ports that a bit of a net goes into."""
+        return self._at(net, index, "input")
+
+    def _at(self, net: str, index: int, direction: str) -> Iterator[tuple[str, str]]:
         bit = self._nets[net][index]
         for name, cell in self._cells.items():
             for port, bits in cell["connections"].items():
-                if bit in bits and cell["port_directions"][port] == "input":
+                if bit in bits and cell["port_directions"][port] == direction:
                     yield name, port
 
     def unnamed_port(self, cell: str, port: str) -> str | None:

@@ -51,7 +51,7 @@ def attempt(
 
     folder = cached(kind, key_of(parts), remember)
     result = json.loads((folder / RESULT).read_text())
-    if REFUSED in result and result.get("limits") != limits:
+    if REFUSED in result and result.get("limits") != list(limits):
         folder = cached(kind, key_of([*parts, *map(str, limits)]), remember)
     return folder
 

@@ -31,7 +31,7 @@ from .placement import (
     placement_key,
 )
 from .timing import CriticalPath, DeepestPath, read_depth
-from .tools import FEW, ROUNDS, check_package, run_yosys, version, yosys_log, yosys_package
+from .tools import LIMITS, check_package, run_yosys, version, yosys_log, yosys_package
 from .units import ACCELERATOR, find_unit
 
 READER_VERSION = "4"
@@ -56,11 +56,12 @@ class Synthesis:
         area: cells by kind.
         totals: what the device has of them.
         levels: LUTs and carry cells on the longest path between registers, memories and multipliers, as Yosys counts.
-        deepest_path: that path; None where only area was asked for, or the unit has no logic.
+        deepest_path: that path; None where only area was asked for, or it is no longer than what the harness has.
         clocks: fmax of each clock in MHz, between registers, after place and route; empty where that is not done.
         critical_path: what limits the slowest clock.
         hint: which parameter shortens that path.
         refused: why no placement was routed.
+        seed: of the placement that was.
     """
 
     config: str
@@ -75,6 +76,7 @@ class Synthesis:
     hint: str | None
     deepest_path: DeepestPath | None = None
     refused: str | None = None
+    seed: int | None = None
 
     @property
     def fmax_mhz(self) -> float | None:
@@ -91,9 +93,10 @@ class Synthesis:
         names = {"config": self.config, "unit": self.unit, "target": self.target, "device": self.device}
         path = None if self.critical_path is None else asdict(self.critical_path)
         speed = {"fmax_mhz": self.fmax_mhz, "clocks": self.clocks, "critical_path": path, "hint": self.hint}
+        placement = {"refused": self.refused, "seed": self.seed}
         deepest = None if self.deepest_path is None else asdict(self.deepest_path)
         depth = {"levels": self.levels, "deepest_path": deepest}
-        return {**names, **asdict(self.area), "totals": asdict(self.totals), **depth, **speed, "refused": self.refused}
+        return {**names, **asdict(self.area), "totals": asdict(self.totals), **depth, **speed, **placement}
 
     def rows(self) -> dict[str, Any]:
         """The same for people."""
@@ -161,6 +164,7 @@ def synthesize(
         hint=None if path is None else hint(find_unit(unit), path, config),
         deepest_path=_deepest(mapped) if place else None,
         refused=placed.get(REFUSED),
+        seed=placed.get("seed"),
     )
 
 
@@ -228,7 +232,7 @@ def _placed(
         def fill(folder: Path, arguments: list[str] = arguments, which: str = which) -> None:
             place(mapped, placement, arguments, placement.constraints, folder, lambda line: tick(f"{which}{line}"))
 
-        result = json.loads((attempt("placement", parts, fill, cached, [ROUNDS, FEW]) / RESULT).read_text())
+        result = json.loads((attempt("placement", parts, fill, cached, LIMITS) / RESULT).read_text())
         if REFUSED not in result:
-            break
+            return {**result, "seed": seed}
     return result

@@ -101,7 +101,7 @@ def part(file: Path, begin: str, end: str) -> tuple[str, str, str]:
 
 
 def markdown(results: Sequence[Synthesis]) -> str:
-    """The table of units, and below it the critical path of each that misses the goal."""
+    """The table of units, and below it the critical path of each that misses the goal, or why it is not routed."""
     return _table([_row(result) for result in results], [line for result in results for line in _slow(result)])
 
 
@@ -168,6 +168,8 @@ def _row(result: Synthesis) -> str:
 
 def _slow(result: Synthesis) -> list[str]:
     path = result.critical_path
+    if result.refused:
+        return [f"- {result.unit}: {result.refused}"]
     if path is None or result.fmax_mhz is None or result.fmax_mhz >= GOAL_MHZ:
         return []
     return [
@@ -177,8 +179,9 @@ def _slow(result: Synthesis) -> list[str]:
 
 
 def _speed(result: Synthesis) -> str:
-    missing = "not routed" if result.refused else "-"
-    return missing if result.fmax_mhz is None else f"{result.fmax_mhz:.1f}"
+    if result.fmax_mhz is None:
+        return "not routed" if result.refused else "-"
+    return f"{result.fmax_mhz:.1f}{f' (seed {result.seed})' if result.seed not in (None, 1) else ''}"
 
 
 def _all(jobs: Sequence[tuple[AcceleratorConfig, str, str]], cached: Cached, progress: Progress) -> list[Synthesis]:

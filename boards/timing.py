@@ -57,7 +57,10 @@ class DeepestPath:
 
 
 _DEEPEST = re.compile(r"^Longest topological path in \S+ \(length=(\d+)\):\n((?: +\d+: .*\n?)*)", re.MULTILINE)
-_NET = re.compile(r"^ +\d+: \\?(\S+)(?: \[(\d+)\])?", re.MULTILINE)
+_NET = re.compile(r"^ +\d+: (?:\\(?![$\\\d]))?(\S+)(?: \[(\d+)\])?", re.MULTILINE)
+"""Names as in the netlist, where a backslash stays only before what Yosys could have named."""
+CONSTANTS = frozenset({"VCC", "GND", "VHI", "VLO"})
+"""Cells of Gowin and Nexus."""
 _CLOCK = re.compile(r"^\$glbnet\$|(?<=.)\$.*")
 """What nextpnr puts around the name of a clock: global buffers."""
 
@@ -105,21 +108,35 @@ def _critical_path(segments: list[Mapping[str, Any]], netlist: Netlist) -> Criti
 
 
 def read_depth(log: str, netlist: Netlist) -> DeepestPath | None:
-    """The longest path that Yosys's pass ``ltp`` found; None if there is none in the unit, but in its harness."""
+    """The longest path that Yosys's pass ``ltp`` found; None if none is deeper than what is in the harness."""
     found = max(_DEEPEST.finditer(log), key=lambda match: int(match[1]), default=None)
     nets = [(name, int(index or 0)) for name, index in _NET.findall(found[2])] if found else []
-    named = [_ours(name) for net in nets if (name := netlist.signal(*net))]
-    if not named:
+    if not nets:
         return None
-    # A carry may go nowhere.
-    end = next((_taker(*reader, netlist) for reader in netlist.readers(*nets[-1])), named[-1])
-    return None if PARITY in named[0] or PARITY in end else DeepestPath(named[0], end)
+    start, end = _start(*nets[0], netlist), _taker(*nets[-1], netlist)
+    return None if PARITY in start or PARITY in end else DeepestPath(start, end)
 
 
-def _taker(cell: str, port: str, netlist: Netlist) -> str:
-    """The end of a path, or only the type of its cell where Yosys named that after lines of its own source."""
-    end = _end({"cell": cell, "port": port}, netlist)
-    return f"{netlist.types[cell]} {port}" if MADE_BY_YOSYS.match(end) else end
+def _start(net: str, index: int, netlist: Netlist) -> str:
+    """What a net comes from: by our name, or else by its cell."""
+    if net not in netlist:
+        return "a constant"
+    driver = netlist.driver(net, index)
+    kind = netlist.types[driver[0]] if driver else ""
+    if kind in CONSTANTS:
+        return "a constant"
+    return _ours(netlist.signal(net, index) or (f"{kind} {driver[1]}" if driver else net))
+
+
+def _taker(net: str, index: int, netlist: Netlist) -> str:
+    """What takes a net; the net itself where nothing does, as the last carry of a chain."""
+    reader = next(netlist.readers(net, index), None)
+    if reader is None:
+        return _ours(netlist.signal(net, index) or net)
+    cell, port = reader
+    # Yosys names cells after lines of its own source, too.
+    name = f"{netlist.types[cell] if cell.startswith('$') else cell} {port}"
+    return _ours(netlist.packed_register(cell) or netlist.unnamed_port(cell, port) or name)
 
 
 def _end(place: Mapping[str, Any], netlist: Netlist) -> str:
@@ -133,4 +150,4 @@ def _ours(name: str) -> str:
     for prefix, shown in ((f"{INPUT}__", "input "), (f"{OUTPUT}__", "output "), (f"{INSTANCE}.", "")):
         if name.startswith(prefix):
             return shown + name.removeprefix(prefix)
-    return name
+    return name.removeprefix("\\")  # stays in a netlist before names with a $

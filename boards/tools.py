@@ -45,9 +45,14 @@ APICULA_PACKAGE = "apycula"
 ROUNDS, FEW = 200, 20
 """Of nextpnr's router2, which goes on without end where wires must share places: where they share more than a few
 after so many rounds, there is no hope. With a few, rounds are short, and one design was done in the 237th."""
-PATIENCE = 5
-"""Times the rounds, after which there is none with a few either: a NORM on GateMate had one left in the 3,300th."""
-_ROUND = re.compile(r"\biter=(\d+) .*\boverused=(\d+)")
+LAST_ROUND = 1000
+"""After which there is none with a few either: a NORM on GateMate had one left in the 3,300th."""
+LIMITS = [ROUNDS, FEW, LAST_ROUND]
+"""What decides whether a placement is given up while it is routed."""
+_ROUND = re.compile(r"\biter=(\d+) wires=\d+ (.*)")
+_OPEN = re.compile(r"\b(overused|tmgfail|archfail)=(\d+)")
+"""In a round: wires, and for some families other resources, that are used twice; arcs that are too slow; what the
+family's own rules forbid."""
 _ARCS = re.compile(r"^Info: +\d+ \|")
 """What router1 prints, after so many connections."""
 _ESTIMATE = re.compile(r"Max frequency for clock .*: ([\d.]+) MHz \(\w+ at ([\d.]+) MHz\)")
@@ -118,9 +123,8 @@ def run_nextpnr(package: str, arguments: Sequence[str], folder: Path, tick: Tick
         if (found or _ARCS.match(line)) and not placed:
             _check_promise(_tool(package), folder, promise)
             placed = True
-        if found and int(found[1]) > ROUNDS * (1 if int(found[2]) > FEW else PATIENCE):
-            places = f"{found[2]} wires are still in each other's place after {int(found[1]) - 1} rounds"
-            raise RoutingError(f"{_tool(package)} cannot route the design: {places}; make it smaller")
+        if found:
+            _check_round(_tool(package), int(found[1]), _OPEN.findall(found[2]))
         tick(line)
 
     program = _NEXTPNR.format(module=module, tool=tool, own=_STACK)
@@ -143,6 +147,19 @@ def _check_promise(tool: str, folder: Path, promise: float) -> None:
     if slowest is not None and slowest.share < promise:
         fmax, goal = f"{slowest.fmax_mhz:.2f}", f"{slowest.goal_mhz:.2f}"
         raise RoutingError(f"{tool} expects {fmax} MHz of {goal} of a placement", slowest.fmax_mhz, slowest.goal_mhz)
+
+
+def _check_round(tool: str, number: int, counts: Sequence[tuple[str, str]]) -> None:
+    """Give up a router that will not be done.
+
+    Raises:
+        RoutingError: too much is open for a round with this number.
+    """
+    shared = sum(int(count) for what, count in counts if what == "overused")
+    done = not any(int(count) for _, count in counts)
+    if (number > ROUNDS and shared > FEW) or (number > LAST_ROUND and not done):
+        places = f"{shared} wires are still in each other's place" if shared else "rules of the device are still broken"
+        raise RoutingError(f"{tool} cannot route the design: {places} after {number - 1} rounds; make it smaller")
 
 
 def run_trellis(tool: str, arguments: Sequence[str], folder: Path, tick: Tick) -> str:

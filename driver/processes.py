@@ -85,8 +85,9 @@ def reason(code: int, said: str) -> str:
     """
     if code > 0:
         return said or f"exit code {code}"
+    named = {number.value: number.name for number in signal.Signals}
     hint = ", as when memory runs out" if -code == signal.SIGKILL else ""
-    killed = f"killed by {signal.Signals(-code).name}{hint}"
+    killed = f"killed by {named.get(-code, f'signal {-code}')}{hint}"
     return f"{killed}; it said last: {said}" if said else killed
 
 

@@ -85,16 +85,17 @@ def test_command_prints_one_object() -> None:
     assert result.exit_code == 0, result.output
     names = "config unit target device lut ff dsp block_ram carry_lut ram_lut totals levels deepest_path"
     printed = json.loads(result.stdout)
-    assert " ".join(printed) == f"{names} fmax_mhz clocks critical_path hint refused"
+    assert " ".join(printed) == f"{names} fmax_mhz clocks critical_path hint refused seed"
     assert " ".join(printed["critical_path"]) == "start end delay_ns routing_ns levels through"
 
 
 @pytest.mark.usefixtures("tiny")
 @pytest.mark.parametrize(
-    ("unlucky", "tried", "fmax", "refused", "shown"),
+    ("unlucky", "tried", "fmax", "refused", "shown", "seed", "row"),
     [
-        ((1,), [1, 2], 99.0, None, 99.0),
-        ((1, 2, 3), [1, 2, 3], None, "no way", "not routed: no way"),
+        ((), [1], 99.0, None, 99.0, 1, "| 99.0 |"),
+        ((1,), [1, 2], 99.0, None, 99.0, 2, "| 99.0 (seed 2) |"),
+        ((1, 2, 3), [1, 2, 3], None, "no way", "not routed: no way", None, "| not routed |"),
     ],
 )
 def test_placement_that_is_not_routed(
@@ -103,6 +104,8 @@ def test_placement_that_is_not_routed(
     fmax: float | None,
     refused: str | None,
     shown: float | str,
+    seed: int | None,
+    row: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -123,9 +126,11 @@ def test_placement_that_is_not_routed(
     for _ in range(2):
         result = synthesize(load_config("ecp5"), "tiny", "ecp5", cached=cached)
     assert seeds == tried
-    assert (result.fmax_mhz, result.refused, result.area.ff) == (fmax, refused, 16)
+    assert (result.fmax_mhz, result.refused, result.area.ff, result.seed) == (fmax, refused, 16, seed)
     assert result.rows()["fmax_mhz"] == shown and "refused" not in result.rows()
-    assert markdown([result]).splitlines()[2].endswith("| 99.0 |" if fmax else "| not routed |")
+    text = markdown([result])
+    assert text.splitlines()[2].endswith(row)
+    assert text.endswith("MHz: none.\n" if fmax else "MHz:\n\n- tiny: no way\n")
 
 
 @pytest.mark.usefixtures("tiny")

@@ -62,47 +62,64 @@ def test_path_is_of_the_clock_that_limits() -> None:
     assert slowest is not None and (slowest.start, slowest.delay_ns) == ("fast Q", 10.5)
 
 
-def _depth(*nets: str, cells: dict[str, Any]) -> DeepestPath | None:
-    """What is read of a log with two paths, the longer through these nets; bit 7 is `unit.sum[1]`, 8 Yosys's own."""
-    lines = [f"{index:5}: {net}{' (via x)' * (index > 0)}\n" for index, net in enumerate(nets)]
-    short = "Longest topological path in top (length=0):\n    0: \\unit.other [0]\n\n"
-    log = f"{short}Longest topological path in top (length={len(nets) - 1}):\n{''.join(lines)}\n4. Executing JSON.\n"
-    names = {"unit.sum": (0, [6, 7]), "unit.next_LUT4_Z": (0, [9]), "$abc$1$n2": (1, [8]), "parity_of__o": (0, [5])}
-    nets_of = {name: {"hide_name": hidden, "bits": bits} for name, (hidden, bits) in names.items()}
-    return read_depth(log, Netlist({"cells": cells, "netnames": nets_of}))
+def _cell(kind: str, **ports: int) -> dict[str, Any]:
+    """A cell whose ports O, Q and Z are outputs, each with a bit."""
+    directions = {port: "output" if port in "OQZ" else "input" for port in ports}
+    return {"type": kind, "connections": {port: [bit] for port, bit in ports.items()}, "port_directions": directions}
 
 
-def _taking(kind: str, bit: int, names: tuple[str, str]) -> dict[str, Any]:
-    """A cell `names[0]` whose port `names[1]` takes a bit, and the one that drives it."""
-    output = "Q" if kind == "TRELLIS_FF" else "O"
-    directions = {names[1]: "input", output: "output"}
-    driver = {"type": "LUT4", "connections": {"Z": [bit]}, "port_directions": {"Z": "output"}}
-    cell = {"type": kind, "connections": {names[1]: [bit], output: [7]}, "port_directions": directions}
-    return {"driver": driver, names[0]: cell}
+DEEP = {
+    "netnames": {
+        "unit.sum": {"hide_name": 0, "bits": [6, 7]},
+        "unit.carry_LUT4_Z": {"hide_name": 0, "bits": [9]},
+        "$abc$1$n2": {"hide_name": 1, "bits": [8]},
+        "\\$3": {"hide_name": 0, "bits": [10]},
+        "parity_of__o": {"hide_name": 0, "bits": [5]},
+        "$PACKER_VCC": {"hide_name": 1, "bits": [11]},
+        "$1$product": {"hide_name": 1, "bits": [12]},
+        "to_multiplier": {"hide_name": 0, "bits": [13]},
+        "to_chain": {"hide_name": 0, "bits": [14]},
+    },
+    "cells": {
+        "register": _cell("TRELLIS_FF", DI=8, Q=7),
+        "logic": _cell("LUT4", A=7, Z=8),
+        "vcc": _cell("VCC", O=11),
+        "$1": _cell("MULT18X18D", A0=6, O=12),
+        "unit.product": _cell("MULT18X18D", A0=13, O=15),
+        "$auto$maccmap.cc:240$9.carry4": _cell("CARRY4", S=14, O=16),
+        "first": _cell("LUT4", A=5, Z=6),
+        "last": _cell("TRELLIS_FF", DI=10, Q=17),
+    },
+}
 
 
 @pytest.mark.parametrize(
-    ("nets", "cells", "expected"),
+    ("first", "last", "expected"),
     [
-        # From the first that we named to the register behind the last one.
-        (("$abc$1$n2", "\\unit.sum [1]", "$abc$1$n2"), _taking("TRELLIS_FF", 8, ("r", "DI")), ("sum[1]", "sum[1]")),
-        (("1'0", "\\unit.next_LUT4_Z"), _taking("MULT18X18D", 9, ("unit.product", "A0")), ("next", "product A0")),
-        (
-            ("\\unit.sum [1]", "$abc$1$n2"),
-            _taking("CARRY4", 8, ("$auto$maccmap.cc:240$9.carry4", "S")),
-            ("sum[1]", "CARRY4 S"),
-        ),
+        # To the register behind the last net; the net itself is nobody's.
+        ("\\unit.sum [1]", "$abc$1$n2", ("sum[1]", "sum[1]")),
+        ("\\unit.sum [1]", "\\$3", ("sum[1]", "last DI")),
+        ("\\unit.sum [1]", "\\to_multiplier", ("sum[1]", "product A0")),
+        ("\\unit.sum [1]", "\\to_chain", ("sum[1]", "CARRY4 S")),
         # A carry that nothing takes.
-        (("\\unit.sum [1]", "\\unit.next_LUT4_Z"), _taking("TRELLIS_FF", 8, ("r", "DI")), ("sum[1]", "next")),
+        ("\\unit.sum [1]", "\\unit.carry_LUT4_Z", ("sum[1]", "carry")),
+        ("$1$product", "$abc$1$n2", ("MULT18X18D O", "sum[1]")),
+        ("1'0", "$abc$1$n2", ("a constant", "sum[1]")),
+        ("$PACKER_VCC", "$abc$1$n2", ("a constant", "sum[1]")),
+        ("\\$3", "$abc$1$n2", ("$3", "sum[1]")),
+        ("\\parity_of__o", "$abc$1$n2", None),
     ],
 )
-def test_deepest_path_by_our_names(nets: tuple[str, ...], cells: dict[str, Any], expected: tuple[str, str]) -> None:
-    assert _depth(*nets, cells=cells) == DeepestPath(*expected)
+def test_deepest_path_by_our_names(first: str, last: str, expected: tuple[str, str] | None) -> None:
+    """The longer of two that are in the log."""
+    path = f"    0: {first}\n    1: \\unit.sum [0] (via first)\n    2: {last} (via logic)\n"
+    other = "Longest topological path in top (length=0):\n    0: \\unit.other [0]\n\n"
+    log = f"{other}Longest topological path in top (length=2):\n{path}\n4. Executing JSON backend.\n"
+    assert read_depth(log, Netlist(DEEP)) == (expected and DeepestPath(*expected))
 
 
-def test_deepest_path_is_not_of_the_harness() -> None:
-    assert _depth("\\parity_of__o", "$abc$1$n2", cells=_taking("TRELLIS_FF", 8, ("r", "DI"))) is None
-    assert read_depth("no path at all", Netlist({"cells": {}, "netnames": {}})) is None
+def test_no_path() -> None:
+    assert read_depth("nothing", Netlist(DEEP)) is None
 
 
 def test_registers_are_called_as_we_call_them() -> None:

