@@ -28,6 +28,7 @@ from .placement import (
     nextpnr_arguments,
     place,
     placement_key,
+    placement_progress,
 )
 from .synth import Progress, lacking, synthesized
 from .timing import Clock, CriticalPath, limiting_clock
@@ -121,7 +122,7 @@ def build(
     short = lacking(used, chosen.family.totals)
     if short:
         raise SynthesisError(f"the design does not fit {chosen.family.device}: {', '.join(short)}")
-    placed = _placed(chosen, mapped, constraints, cached, lambda line: report(2, f"nextpnr{line}"))
+    placed = _placed(chosen, mapped, constraints, cached, lambda line: report(2, line))
     result = json.loads((placed / RESULT).read_text())
     clock = _clock(placed, result)
     goal, fmax = round(clock.goal_mhz, 2), round(clock.fmax_mhz, 1)
@@ -223,10 +224,8 @@ def _attempt(
     parts = [mapped.name, constraints, *placement_key(placement), *arguments, *map("=".join, settings.items())]
     pins, text = f"pins.{flow.constraints}", f"placed.{flow.text}"
 
-    def show(line: str) -> None:
-        tick(f"{'' if seed == 1 else f', placement {seed} of {SEEDS}'}: {line}")
-
     def fill(folder: Path) -> None:
+        show = placement_progress(seed, tick)
         place(mapped, placement, arguments, {pins: constraints}, folder, show, settings=settings, promise=PROMISE)
         (folder / f"{text}.gz").write_bytes(gzip.compress((folder / text).read_bytes()))
         (folder / text).unlink()

@@ -87,10 +87,7 @@ class Netlist:
         """The signal that a flip-flop drives, or the nearest that has our name; None if it has none, or is none."""
         connections = self._cells[cell]["connections"] if cell in self._cells else {}
         bits = connections.get("Q", [])
-        names = self._names.get(bits[0], []) if len(bits) == 1 else []
-        if not names:
-            return None
-        return _nearest(_best(cell, names))
+        return _called(cell, self._names.get(bits[0], []) if len(bits) == 1 else [])
 
     def packed_register(self, cell: str) -> str | None:
         """The same for a cell of the placed design, which may be a LUT with the flip-flop behind it."""
@@ -107,8 +104,7 @@ class Netlist:
 
     def signal(self, net: str, index: int) -> str | None:
         """Our name for a bit of a net, which Yosys may have named; None if it has none."""
-        names = self._names.get(self._nets[net][index], [])
-        return _nearest(_best(net, names)) if names else None
+        return _called(net, self._names.get(self._nets[net][index], []))
 
     def driver(self, net: str, index: int) -> tuple[str, str] | None:
         """Cell and port that a bit of a net comes from; None for a port of the design."""
@@ -129,8 +125,7 @@ class Netlist:
         """The signal at a port of a cell that Yosys named; None if the cell has our name, or the signal has none."""
         if cell not in self._cells or not _UNNAMED.search(cell):
             return None
-        names = [name for bit in self._bits(cell, port) for name in self._names.get(bit, [])]
-        return _nearest(_best(cell, names)) if names else None
+        return _called(cell, [name for bit in self._bits(cell, port) for name in self._names.get(bit, [])])
 
     def count(self) -> dict[str, int]:
         """Cells of the unit by type, the harness left out: its registers, and the XOR gates before its parity."""
@@ -150,6 +145,11 @@ class Netlist:
     def _bits(self, cell: str, *ports: str) -> list[int]:
         connections = self._cells[cell]["connections"]
         return [bit for port in ports for bit in connections.get(port, [])]
+
+
+def _called(origin: str, names: list[str]) -> str | None:
+    """Of the names of a signal the one for a cell or net of Yosys's, without what Yosys appended; None of none."""
+    return _nearest(_best(origin, names)) if names else None
 
 
 def _nearest(name: str) -> str:

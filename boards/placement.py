@@ -11,7 +11,7 @@ from .errors import RoutingError
 from .families import Placement
 from .netlist import Netlist
 from .timing import Clock, read_timing
-from .tools import run_nextpnr, version
+from .tools import Tick, run_nextpnr, version
 
 TOP = "top"
 RESULT, NETLIST, REPORT = "result.json", "netlist.json.gz", "report.json"
@@ -56,13 +56,19 @@ def attempt(
     return folder
 
 
+def placement_progress(seed: int, tick: Tick) -> Tick:
+    """The progress of one placement, behind which of them it is."""
+    which = "" if seed == 1 else f", placement {seed} of {SEEDS}"
+    return lambda line: tick(f"nextpnr{which}: {line}")
+
+
 def place(
     mapped: Path,
     placement: Placement,
     arguments: Sequence[str],
     files: Mapping[str, str],
     folder: Path,
-    tick: Callable[[str], None],
+    tick: Tick,
     *,
     settings: Mapping[str, str] | None = None,
     promise: float = 0.0,

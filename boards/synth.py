@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,9 +28,10 @@ from .placement import (
     nextpnr_arguments,
     place,
     placement_key,
+    placement_progress,
 )
-from .timing import CriticalPath, DeepestPath, read_depth
-from .tools import LIMITS, check_package, run_yosys, version, yosys_log, yosys_package
+from .timing import CriticalPath, DeepestPath, longest_path, read_depth
+from .tools import LIMITS, Tick, check_package, run_yosys, version, yosys_log, yosys_package
 from .units import ACCELERATOR, find_unit
 
 READER_VERSION = "4"
@@ -40,7 +40,6 @@ GOAL_MHZ = 80.0
 """What every unit must reach on ECP5, speed grade 6."""
 UNIT_MHZ = 100
 """Clock that the placement of a unit aims at, at least."""
-_LEVELS = re.compile(r"Longest topological path in \S+ \(length=(\d+)\)")
 
 
 Progress = Callable[[int, int, str], None]
@@ -56,12 +55,12 @@ class Synthesis:
         area: cells by kind.
         totals: what the device has of them.
         levels: LUTs and carry cells on the longest path between registers, memories and multipliers, as Yosys counts.
-        deepest_path: that path; None where only area was asked for, or it is no longer than what the harness has.
         clocks: fmax of each clock in MHz, between registers, after place and route; empty where that is not done.
         critical_path: what limits the slowest clock.
         hint: which parameter shortens that path.
         refused: why no placement was routed.
         seed: of the placement that was.
+        mapped: what `synthesized` gave.
     """
 
     config: str
@@ -74,14 +73,22 @@ class Synthesis:
     clocks: dict[str, float]
     critical_path: CriticalPath | None
     hint: str | None
-    deepest_path: DeepestPath | None = None
     refused: str | None = None
     seed: int | None = None
+    mapped: Path | None = None
 
     @property
     def fmax_mhz(self) -> float | None:
         """Fmax of the slowest clock."""
         return min(self.clocks.values(), default=None)
+
+    @property
+    def deepest_path(self) -> DeepestPath | None:
+        """The one of these levels; None if it is no longer than what the harness has. Reads the whole netlist."""
+        if self.mapped is None:
+            return None
+        netlist = load_netlist(gzip.decompress((self.mapped / NETLIST).read_bytes()), TOP)
+        return read_depth(yosys_log(self.mapped), netlist)
 
     @property
     def lacking(self) -> list[str]:
@@ -94,8 +101,8 @@ class Synthesis:
         path = None if self.critical_path is None else asdict(self.critical_path)
         speed = {"fmax_mhz": self.fmax_mhz, "clocks": self.clocks, "critical_path": path, "hint": self.hint}
         placement = {"refused": self.refused, "seed": self.seed}
-        deepest = None if self.deepest_path is None else asdict(self.deepest_path)
-        depth = {"levels": self.levels, "deepest_path": deepest}
+        deepest = self.deepest_path
+        depth = {"levels": self.levels, "deepest_path": None if deepest is None else asdict(deepest)}
         return {**names, **asdict(self.area), "totals": asdict(self.totals), **depth, **speed, **placement}
 
     def rows(self) -> dict[str, Any]:
@@ -149,7 +156,7 @@ def synthesize(
     if placement is not None and not lacking(used, chosen.totals):
         goal = config.control.clock_mhz if config.control.family == target else 0
         mhz = max(UNIT_MHZ, goal)
-        placed = _placed(mapped, placement, mhz, cached, lambda line: report(2, f"nextpnr: {line}"))
+        placed = _placed(mapped, placement, mhz, cached, lambda line: report(2, line))
     path = CriticalPath(**placed["critical_path"]) if placed.get("critical_path") else None
     return Synthesis(
         config=config.name,
@@ -162,9 +169,9 @@ def synthesize(
         clocks=placed.get("clocks", {}),
         critical_path=path,
         hint=None if path is None else hint(find_unit(unit), path, config),
-        deepest_path=_deepest(mapped) if place else None,
         refused=placed.get(REFUSED),
         seed=placed.get("seed"),
+        mapped=mapped,
     )
 
 
@@ -205,34 +212,31 @@ def synthesized(
     return cached("synthesis", key_of([source, *script, version(yosys_package()), READER_VERSION]), build)
 
 
-def _deepest(mapped: Path) -> DeepestPath | None:
-    return read_depth(yosys_log(mapped), load_netlist(gzip.decompress((mapped / NETLIST).read_bytes()), TOP))
-
-
 def _levels(log: str) -> int:
     """Length of the longest path; Yosys prints 0 for a design that has none."""
-    lengths = [int(match[1]) for match in _LEVELS.finditer(log)]
-    if not lengths:
+    longest = longest_path(log)
+    if longest is None:
         raise SynthesisError(
             f"{version(yosys_package())} prints no length of the longest path: install another version"
         )
-    return max(lengths)
+    return int(longest[1])
 
 
-def _placed(
-    mapped: Path, placement: Placement, mhz: float, cached: Cached, tick: Callable[[str], None]
-) -> dict[str, Any]:
+def _placed(mapped: Path, placement: Placement, mhz: float, cached: Cached, tick: Tick) -> dict[str, Any]:
     """What the first of `SEEDS` placements that is routed says: clocks and slowest path; or why the last is not."""
     result: dict[str, Any] = {}
     for seed in range(1, SEEDS + 1):
-        arguments = nextpnr_arguments(mhz, seed)
-        parts = [mapped.name, *placement_key(placement), *placement.constraints.values(), *arguments]
-        which = "" if seed == 1 else f"placement {seed} of {SEEDS}: "
-
-        def fill(folder: Path, arguments: list[str] = arguments, which: str = which) -> None:
-            place(mapped, placement, arguments, placement.constraints, folder, lambda line: tick(f"{which}{line}"))
-
-        result = json.loads((attempt("placement", parts, fill, cached, LIMITS) / RESULT).read_text())
+        result = json.loads((_attempt(mapped, placement, mhz, cached, tick, seed) / RESULT).read_text())
         if REFUSED not in result:
             return {**result, "seed": seed}
     return result
+
+
+def _attempt(mapped: Path, placement: Placement, mhz: float, cached: Cached, tick: Tick, seed: int) -> Path:
+    arguments = nextpnr_arguments(mhz, seed)
+    parts = [mapped.name, *placement_key(placement), *placement.constraints.values(), *arguments]
+
+    def fill(folder: Path) -> None:
+        place(mapped, placement, arguments, placement.constraints, folder, placement_progress(seed, tick))
+
+    return attempt("placement", parts, fill, cached, LIMITS)

@@ -56,7 +56,7 @@ class DeepestPath:
     end: str
 
 
-_DEEPEST = re.compile(r"^Longest topological path in \S+ \(length=(\d+)\):\n((?: +\d+: .*\n?)*)", re.MULTILINE)
+_LONGEST = re.compile(r"Longest topological path in \S+ \(length=(\d+)\):?\n?((?: +\d+: .*\n?)*)")
 _NET = re.compile(r"^ +\d+: (?:\\(?![$\\\d]))?(\S+)(?: \[(\d+)\])?", re.MULTILINE)
 """Names as in the netlist, where a backslash stays only before what Yosys could have named."""
 CONSTANTS = frozenset({"VCC", "GND", "VHI", "VLO"})
@@ -98,8 +98,8 @@ def _critical_path(segments: list[Mapping[str, Any]], netlist: Netlist) -> Criti
     first, last = segments[0]["from"], segments[-1]["to"]
     nets = [str(segment["net"]) for segment in segments if segment["type"] == "routing"]
     return CriticalPath(
-        start=_end(first, netlist),
-        end=_end(last, netlist),
+        start=_end(first["cell"], first["port"], netlist),
+        end=_end(last["cell"], last["port"], netlist),
         delay_ns=round(_delay(segments), 2),
         routing_ns=round(sum(float(s["delay"]) for s in segments if s["type"] == "routing"), 2),
         levels=sum(segment["type"] == "logic" for segment in segments),
@@ -107,9 +107,14 @@ def _critical_path(segments: list[Mapping[str, Any]], netlist: Netlist) -> Criti
     )
 
 
+def longest_path(log: str) -> re.Match[str] | None:
+    """What Yosys's pass ``ltp`` printed of the longest path: its levels, and its nets, a line each."""
+    return max(_LONGEST.finditer(log), key=lambda match: int(match[1]), default=None)
+
+
 def read_depth(log: str, netlist: Netlist) -> DeepestPath | None:
     """The longest path that Yosys's pass ``ltp`` found; None if none is deeper than what is in the harness."""
-    found = max(_DEEPEST.finditer(log), key=lambda match: int(match[1]), default=None)
+    found = longest_path(log)
     nets = [(name, int(index or 0)) for name, index in _NET.findall(found[2])] if found else []
     if not nets:
         return None
@@ -135,14 +140,16 @@ def _taker(net: str, index: int, netlist: Netlist) -> str:
         return _ours(netlist.signal(net, index) or net)
     cell, port = reader
     # Yosys names cells after lines of its own source, too.
-    name = f"{netlist.types[cell] if cell.startswith('$') else cell} {port}"
-    return _ours(netlist.packed_register(cell) or netlist.unnamed_port(cell, port) or name)
+    return _end(cell, port, netlist, named=netlist.types[cell] if cell.startswith("$") else cell)
 
 
-def _end(place: Mapping[str, Any], netlist: Netlist) -> str:
-    """A register, the signal at a port of a multiplier, or a block RAM and its port."""
-    cell, port = str(place["cell"]), str(place["port"])
-    return _ours(netlist.packed_register(cell) or netlist.unnamed_port(cell, port) or f"{cell} {port}")
+def _end(cell: str, port: str, netlist: Netlist, *, named: str | None = None) -> str:
+    """A register, the signal at a port of a multiplier, or a block RAM and its port.
+
+    Args:
+        named: what a cell is called of which no signal is known, if not by its name.
+    """
+    return _ours(netlist.packed_register(cell) or netlist.unnamed_port(cell, port) or f"{named or cell} {port}")
 
 
 def _ours(name: str) -> str:

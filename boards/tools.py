@@ -96,8 +96,7 @@ def run_yosys(script: Sequence[str], folder: Path, tick: Tick) -> str:
 
 def yosys_log(folder: Path) -> str:
     """What Yosys said in a folder that it ran in."""
-    logs = (folder / _PASSES, _log("Yosys", folder))
-    return "".join(log.read_text(errors="replace") for log in logs if log.exists())
+    return _text(folder / _PASSES, _log("Yosys", folder))
 
 
 def run_nextpnr(package: str, arguments: Sequence[str], folder: Path, tick: Tick, *, promise: float = 0.0) -> str:
@@ -203,10 +202,15 @@ def _run(tool: str, arguments: Sequence[str], folder: Path, tick: Tick, own: Pat
     log = own or printed
     log.touch()
     code = run_logged([sys.executable, "-c", *arguments], printed, folder=folder, tick=lambda: tick(_last_line(log)))
-    text = "".join(file.read_text(errors="replace") for file in dict.fromkeys((log, printed)))
+    text = _text(log, printed)
     if code:
         raise SynthesisError(f"{tool} failed: {reason(code, _complaint(text))}")
     return text
+
+
+def _text(*logs: Path) -> str:
+    """All of some logs, each once, those left out that no program has written."""
+    return "".join(log.read_text(errors="replace") for log in dict.fromkeys(logs) if log.exists())
 
 
 def _log(tool: str, folder: Path) -> Path:
